@@ -1,0 +1,2 @@
+export { readCommandLine } from './command-line.ts';
+export { createProgram, UsageError } from './program.ts';

@@ -1,0 +1,205 @@
+import { hash } from 'node:crypto';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import DockerModem from 'docker-modem';
+import type { DockerConnection } from './connection.ts';
+import type { ContainerSnapshot } from './snapshot.ts';
+
+export interface EngineInfo {
+  /** The host's name as Docker knows it. */
+  readonly hostname: string;
+  /** Stays the same across restarts of the engine. */
+  readonly id: string;
+  readonly version: string;
+}
+
+/** A container in a listing. */
+export interface Listed {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  /** `running`, `paused`, `exited` … */
+  readonly state: string;
+  /** Changes whenever anything changed from which services are derived. */
+  readonly fingerprint: string;
+}
+
+/** A hint that a container changed; what it is now is to be looked up. */
+export interface ContainerEvent {
+  readonly containerId: string;
+  readonly action: string;
+  /** Nanoseconds since the epoch, as `since` takes them: `<seconds>.<nanoseconds>`. */
+  readonly time: string;
+}
+
+/** Milliseconds for one call. Listing thousands of containers takes Docker seconds. */
+const CALL_TIMEOUT = 15_000;
+const LIST_TIMEOUT = 60_000;
+
+/** The fields that are read of Docker's `GET /containers/json`. */
+interface ListedContainer {
+  readonly Id: string;
+  readonly Names?: readonly string[] | null;
+  readonly Image?: string;
+  readonly State?: string;
+  readonly Status?: string;
+  readonly Ports?: readonly unknown[] | null;
+  readonly NetworkSettings?: unknown;
+}
+
+/** One Docker engine: the few read-only calls that registrator makes. Works with Engine API 1.24 and later, and Podman's. */
+export class DockerHost {
+  readonly name: string;
+  readonly #modem: DockerModem;
+  readonly #agent: HttpAgent;
+
+  constructor({ options, name }: DockerConnection) {
+    this.name = name;
+    const { protocol, ca, cert, key } = options;
+    // Inspections go over connections kept alive: a connect each would cost more than Docker's answer.
+    this.#agent =
+      protocol === 'https'
+        ? new HttpsAgent({ keepAlive: true, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
+        : new HttpAgent({ keepAlive: true });
+    this.#modem = new DockerModem({ ...options, agent: this.#agent });
+  }
+
+  async info(signal: AbortSignal): Promise<EngineInfo> {
+    const info = await this.#get<{ Name?: string; ID?: string; ServerVersion?: string }>('/info', signal);
+    return { hostname: info.Name ?? '', id: info.ID ?? '', version: info.ServerVersion ?? '' };
+  }
+
+  /** @param all with those that do not run */
+  async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
+    const containers = await this.#get<ListedContainer[]>('/containers/json', signal, { all: all ? 1 : 0 }, LIST_TIMEOUT);
+    return containers.map((container) => ({
+      id: container.Id,
+      name: (container.Names?.[0] ?? '').replace(/^\//, ''),
+      state: container.State ?? '',
+      fingerprint: fingerprint(container),
+    }));
+  }
+
+  /** @returns undefined when there is no such container */
+  inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
+    return this.#get<ContainerSnapshot>(`/containers/${encodeURIComponent(containerId)}/json`, signal).catch(
+      unlessMissing,
+    );
+  }
+
+  /** The names of an image, `redis:latest`; none when it has none, or is gone. */
+  async imageTags(imageId: string, signal: AbortSignal): Promise<readonly string[]> {
+    const path = `/images/${encodeURIComponent(imageId)}/json`;
+    const image = await this.#get<{ RepoTags?: string[] | null }>(path, signal).catch(unlessMissing);
+    return image?.RepoTags ?? [];
+  }
+
+  /**
+   * Docker's events on containers and their networks, from `since` on (see `ContainerEvent.time`), or from now. Resolves
+   * once Docker has answered: no later event is missed. The events end when Docker ends them, and throw when the
+   * connection breaks or the signal aborts.
+   */
+  async events(since: string | undefined, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
+    const filters = JSON.stringify({ type: ['container', 'network'] });
+    const query = since === undefined ? { filters } : { filters, since };
+    const unanswered = new AbortController();
+    const timer = setTimeout(() => unanswered.abort(new Error('no answer in time')), CALL_TIMEOUT);
+    try {
+      const abort = AbortSignal.any([signal, unanswered.signal]);
+      return parseEvents((await this.#dial('/events', query, abort, true)) as Readable);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #get<T>(path: string, signal: AbortSignal, query: Query = {}, timeout = CALL_TIMEOUT): Promise<T> {
+    return (await this.#dial(path, query, AbortSignal.any([signal, AbortSignal.timeout(timeout)]), false)) as T;
+  }
+
+  #dial(path: string, query: Query, abortSignal: AbortSignal, isStream: boolean): Promise<unknown> {
+    const request = {
+      // docker-modem puts the query behind a path that ends in a question mark.
+      path: Object.keys(query).length === 0 ? path : `${path}?`,
+      options: { _query: query },
+      method: 'GET',
+      abortSignal,
+      isStream,
+      statusCodes: { 200: true },
+    };
+    return new Promise((resolve, reject) => {
+      this.#modem.dial(request, (error, result) =>
+        error === null ? resolve(result) : reject(plain(error, abortSignal)),
+      );
+    });
+  }
+}
+
+type Query = Readonly<Record<string, string | number>>;
+
+/** Docker's own words, where it gave some. */
+function plain(error: Error, signal: AbortSignal): Error {
+  if (signal.aborted && signal.reason instanceof Error) return signal.reason;
+  const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } };
+  return statusCode === undefined
+    ? error
+    : Object.assign(new Error(json?.message ?? `HTTP ${statusCode}`), { statusCode });
+}
+
+function unlessMissing(error: unknown): undefined {
+  if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+  throw error;
+}
+
+/** Every part of a listing that can change in a container's life, but the uptime. Docker gives some lists in random order. */
+function fingerprint(container: ListedContainer): string {
+  const { Names, State, Status, Ports, NetworkSettings, Image } = container;
+  const health = /\(([^)]*)\)/.exec(Status ?? '')?.[1] ?? '';
+  const ports = (Ports ?? []).map((port) => JSON.stringify(port)).sort();
+  return hash('sha1', JSON.stringify([[...(Names ?? [])].sort(), State, health, ports, NetworkSettings, Image]));
+}
+
+async function* parseEvents(stream: Readable): AsyncGenerator<ContainerEvent> {
+  let rest = '';
+  for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = (lines.pop() ?? '').slice(0, MAX_LINE);
+    for (const line of lines) {
+      const event = parseEvent(line);
+      if (event !== undefined) yield event;
+    }
+  }
+}
+
+/** Characters of one event; no real one comes near. */
+const MAX_LINE = 1_000_000;
+
+/** Exec events come with every health check of every container, and change nothing. */
+const IRRELEVANT = /^(exec_|attach|top|resize|archive-path|copy|export|commit|create$)/;
+
+/** @returns undefined for what is no event on a container, or no event at all; exported for tests */
+export function parseEvent(line: string): ContainerEvent | undefined {
+  let event: unknown;
+  try {
+    event = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (typeof event !== 'object' || event === null) return undefined;
+  const { Type, Action, Actor, timeNano } = event as Record<string, unknown>;
+  const { ID, Attributes } = (Actor ?? {}) as { ID?: unknown; Attributes?: Record<string, unknown> | null };
+  const containerId = Type === 'network' ? Attributes?.container : Type === 'container' ? ID : undefined;
+  if (typeof containerId !== 'string' || typeof Action !== 'string' || IRRELEVANT.test(Action)) return undefined;
+  return { containerId, action: Action, time: eventTime(timeNano) };
+}
+
+/** JSON numbers lose the last digits of nanoseconds: rounded down, so that an event comes twice rather than never. */
+function eventTime(timeNano: unknown): string {
+  const nanoseconds = typeof timeNano === 'number' && Number.isFinite(timeNano) ? Math.max(0, timeNano - 1_000) : 0;
+  const seconds = Math.floor(nanoseconds / 1e9);
+  return `${seconds}.${String(Math.floor(nanoseconds % 1e9)).padStart(9, '0')}`;
+}

@@ -1,0 +1,171 @@
+import { hostname as systemName } from 'node:os';
+import pRetry from 'p-retry';
+import { DockerHost, dockerConnection, type EngineInfo } from './docker/index.ts';
+import { hostAddress } from './host-address.ts';
+import type { Logger } from './ops/index.ts';
+import type { Options } from './options.ts';
+import { Desired, Reconciler } from './reconciler/index.ts';
+import { createRegistry, type Registry } from './registries/index.ts';
+import type { DeriveOptions } from './services/index.ts';
+import { Source } from './source.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Milliseconds that a stop may take, and how much of them registries have to finish what is under way. */
+const STOP_LIMIT = 9_000;
+const SETTLE_LIMIT = 4_000;
+/** Seconds between two reports of Docker's health to a TTL check: a third of the TTL that checks are given. */
+const HEALTH_REFRESH = 20;
+
+/** Puts the parts together: Docker's containers, the services they mean, and a reconciler for each registry. */
+export class Registrator {
+  readonly #options: Options;
+  readonly #env: Environment;
+  readonly #log: Logger;
+  readonly #docker: DockerHost;
+  readonly #desired = new Desired();
+  readonly #watching = new AbortController();
+  readonly #reconciling = new AbortController();
+  #reconcilers: readonly Reconciler[] = [];
+  #tasks: readonly Promise<unknown>[] = [];
+
+  /** Throws an Error with one sentence when the environment's Docker settings are wrong. Opens nothing yet. */
+  constructor(options: Options, env: Environment, log: Logger) {
+    this.#options = options;
+    this.#env = env;
+    this.#log = log;
+    this.#docker = new DockerHost(dockerConnection(env));
+  }
+
+  /** @throws Error with one sentence when a registry's URI or settings are wrong: told of even when Docker is away */
+  async checkRegistries(): Promise<void> {
+    const registries = await this.#registries({ hostname: systemName(), id: '', version: '' });
+    await Promise.all(registries.map((registry) => registry.close()));
+  }
+
+  /**
+   * Works until `stop`.
+   * @throws the error of a part that cannot go on: a registry that did not answer in `--retry-attempts`, a port in use
+   */
+  async run(): Promise<void> {
+    const engine = await this.#meetDocker();
+    const hostname = this.#options.hostname ?? (engine.hostname || systemName());
+    const derive = await this.#deriveOptions(hostname);
+    const registries = await this.#registries({ ...engine, hostname }, derive);
+    const source = new Source(
+      this.#docker,
+      this.#desired,
+      { derive, deregister: this.#options.deregister, resyncMs: this.#options.resync * 1000 },
+      this.#log,
+    );
+    this.#reconcilers = registries.map((registry) => this.#reconciler(registry));
+    this.#tasks = [
+      ...this.#reconcilers.map((reconciler) => reconciler.run(this.#reconciling.signal)),
+      source.run(this.#watching.signal),
+    ];
+    await Promise.all(this.#tasks);
+  }
+
+  /** Ends everything within 10 seconds. Services stay registered unless `--deregister-on-exit`. */
+  async stop(): Promise<void> {
+    this.#watching.abort(new Error('stopping'));
+    await within(SETTLE_LIMIT, Promise.all(this.#reconcilers.map((reconciler) => reconciler.settled())));
+    this.#reconciling.abort(new Error('stopping'));
+    const limit = AbortSignal.timeout(STOP_LIMIT - SETTLE_LIMIT);
+    await within(STOP_LIMIT - SETTLE_LIMIT, Promise.allSettled(this.#tasks));
+    if (this.#options.deregisterOnExit) await this.#deregisterAll(limit);
+    await within(1_000, Promise.allSettled(this.#reconcilers.map(({ registry }) => registry.close())));
+    this.#docker.close();
+  }
+
+  async #deregisterAll(signal: AbortSignal): Promise<void> {
+    const ends = await Promise.allSettled(this.#reconcilers.map((reconciler) => reconciler.deregisterAll(signal)));
+    for (const [index, end] of ends.entries()) {
+      if (end.status === 'fulfilled') continue;
+      const registry = this.#reconcilers[index]?.registry.name;
+      this.#log.error(
+        { registry, err: (end.reason as Error).message },
+        'could not deregister every service; those left stay until the next start',
+      );
+    }
+  }
+
+  /** Docker's name and ID are the owner mark: without them nothing can be written. Waits for Docker, for ever. */
+  async #meetDocker(): Promise<EngineInfo> {
+    const signal = this.#watching.signal;
+    let told = false;
+    return pRetry(() => this.#docker.info(signal), {
+      retries: Number.POSITIVE_INFINITY,
+      minTimeout: 250,
+      maxTimeout: 5_000,
+      randomize: true,
+      signal,
+      shouldRetry: () => true,
+      onFailedAttempt: ({ error }) => {
+        if (!told) {
+          this.#log.warn(
+            { docker: this.#docker.name, err: error.message },
+            'Docker does not answer; trying again until it does. Is the engine up, and may registrator read its socket?',
+          );
+        }
+        told = true;
+      },
+    });
+  }
+
+  async #deriveOptions(hostname: string): Promise<DeriveOptions> {
+    const { ip, ipFamily, internal, explicit, network, useIpFromLabel, ipFromContainer, tags, ttl, dockerHealth } =
+      this.#options;
+    const [v4, v6] = await Promise.all([hostAddress(hostname, 4), hostAddress(hostname, 6)]);
+    if (ip === undefined && (ipFamily === 4 ? v4 : v6) === undefined) {
+      this.#log.warn(
+        { hostname },
+        `this host has no IPv${ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
+      );
+    }
+    return {
+      hostname,
+      hostAddress: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
+      ipFamily,
+      internal,
+      explicit,
+      ipFromContainer,
+      dockerHealth,
+      ...(ip === undefined ? {} : { ip }),
+      ...(network === undefined ? {} : { network }),
+      ...(useIpFromLabel === undefined ? {} : { useIpFromLabel }),
+      ...(tags === undefined ? {} : { tags }),
+      ...(ttl === undefined ? {} : { ttl }),
+    };
+  }
+
+  #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
+    const address = derive?.ip ?? derive?.hostAddress[this.#options.ipFamily];
+    const context = {
+      owner: { host: engine.hostname, engine: engine.id },
+      env: this.#env,
+      log: this.#log,
+      ...(this.#options.ttl === undefined ? {} : { ttl: this.#options.ttl }),
+      ...(address === undefined ? {} : { hostAddress: address }),
+    };
+    return Promise.all(this.#options.registries.map((uri) => createRegistry(uri, context)));
+  }
+
+  #reconciler(registry: Registry): Reconciler {
+    const { ttl, ttlRefresh, resync, retryAttempts, retryInterval } = this.#options;
+    const heartbeat = Math.min(HEALTH_REFRESH, ttlRefresh ?? (ttl === undefined ? HEALTH_REFRESH : ttl / 3));
+    return new Reconciler(
+      registry,
+      this.#desired,
+      { resyncMs: resync * 1000, heartbeatMs: heartbeat * 1000, retryAttempts, retryIntervalMs: retryInterval },
+      this.#log,
+    );
+  }
+}
+
+/** Waits for the promise, but no longer than so many milliseconds. */
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, milliseconds);
+  await Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
+}

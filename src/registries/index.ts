@@ -1,0 +1,39 @@
+import type { Logger } from '../ops/index.ts';
+import type { Owner, Registry } from './registry.ts';
+
+export * from './registry.ts';
+
+/** What every registry is given, beside its URI. */
+export interface RegistryContext {
+  readonly owner: Owner;
+  /** `--ttl` in seconds, where entries shall expire. */
+  readonly ttl?: number;
+  /** The host's own address, where known; the embedded catalogue's node address. */
+  readonly hostAddress?: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+}
+
+/** Throws an Error with one sentence when the URI or the environment is wrong. Opens nothing yet. */
+export type RegistryFactory = (uri: string, context: RegistryContext) => Promise<Registry>;
+
+/** The schemes, each with the module that speaks it: loaded only when asked for. A new registry is a line here. */
+const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
+  memory: async () => (await import('./memory.ts')).memory,
+  consul: async () => (await import('./consul.ts')).consul,
+  'consul-tls': async () => (await import('./consul.ts')).consul,
+  'consul-unix': async () => (await import('./consul.ts')).consul,
+};
+
+export const SCHEMES: readonly string[] = Object.keys(FACTORIES);
+
+/** Throws an Error with one sentence when the URI is none of a registry. */
+export async function createRegistry(uri: string, context: RegistryContext): Promise<Registry> {
+  const scheme = /^([a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
+  const load = Object.hasOwn(FACTORIES, scheme) ? FACTORIES[scheme] : undefined;
+  if (load === undefined) {
+    const meant = scheme === '' ? 'The registry URI has no scheme' : `There is no registry "${scheme.slice(0, 40)}"`;
+    throw new Error(`${meant}: it must begin with one of ${SCHEMES.map((name) => `${name}://`).join(', ')}.`);
+  }
+  return (await load())(uri, context);
+}

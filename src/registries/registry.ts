@@ -1,0 +1,70 @@
+import type { Health, Service } from '../services/index.ts';
+
+/**
+ * One entry as a registry holds it. `key` says where (one entry a key), `content` what: two entries of equal key and
+ * content are the same, and are not written again.
+ */
+export interface Entry {
+  readonly key: string;
+  readonly content: string;
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** What the registry says of it now, where Docker says it there (`Service.health`). */
+  readonly health?: Health['status'];
+}
+
+/** What a registry is to the rest of registrator. Adding one: a file with this, a line in index.ts, a test file. */
+export interface Registry {
+  /** For logs and metric labels: the scheme and address, never a password or token. */
+  readonly name: string;
+  /** How many services one `register` or `deregister` call may carry; 1 where the registry has no transactions. */
+  readonly batchSize: number;
+
+  /** Proves that the registry answers. Rejects with a sentence that says what to do. */
+  connect(signal: AbortSignal): Promise<void>;
+  /** What `register` would write for this service. Pure. */
+  entry(service: Service): Entry;
+  /** Idempotent. Rejects with a BatchError where only some failed, so that the rest count as done. */
+  register(services: readonly Service[], signal: AbortSignal): Promise<void>;
+  /** Idempotent: gone already is success. */
+  deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void>;
+  /** This host's own entries, whoever wrote them: this process, an earlier one, or gliderlabs/registrator. */
+  registered(signal: AbortSignal): Promise<readonly Entry[]>;
+  /** Heartbeat: extends the TTL of these services, and reports their `health`. Called at least every `--ttl-refresh`. */
+  refresh?(services: readonly Service[], signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves with a reason when what was written may have been lost (a connection that the server closed, an expired
+   * session or lease); the reconciler then reads `registered` again. Rejects on abort.
+   */
+  lost?(signal: AbortSignal): Promise<string>;
+  /** Ends sockets and timers. What is registered stays. */
+  close(): Promise<void>;
+}
+
+/** Who this registrator is: the mark on what it writes. An entry is its own when either field is its own. */
+export interface Owner {
+  /** The host's name, the first part of service IDs. */
+  readonly host: string;
+  /** The Docker engine's ID from `/info`. */
+  readonly engine: string;
+}
+
+/** The registry understood, and said no: the service is at fault, not the connection. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+}
+
+/** Some of a batch failed, each for its own reason; what is not listed is done. */
+export class BatchError extends Error {
+  override readonly name = 'BatchError';
+  readonly failures: ReadonlyMap<string, Error>;
+
+  /** @param failures by entry key */
+  constructor(failures: ReadonlyMap<string, Error>) {
+    const [first] = failures.values();
+    super(`${failures.size} of the batch failed, the first with: ${first?.message ?? 'no reason given'}`);
+    this.failures = failures;
+  }
+}

@@ -1,0 +1,60 @@
+import type { ContainerSnapshot } from '../docker/index.ts';
+import type { Service } from './service.ts';
+import type { TagTemplate } from './template/index.ts';
+
+/** What the flags say about deriving services. Host-wide: read once at the start. */
+export interface DeriveOptions {
+  /** First part of service IDs. */
+  readonly hostname: string;
+  /** `--ip`: forced host address, v4 or v6. */
+  readonly ip?: string;
+  /** The host's own address by family, already resolved; absent where there is none but loopback. */
+  readonly hostAddress: { readonly 4?: string; readonly 6?: string };
+  readonly ipFamily: 4 | 6;
+  readonly internal: boolean;
+  readonly explicit: boolean;
+  /** `--network`: the network whose address a container is known by. */
+  readonly network?: string;
+  readonly useIpFromLabel?: string;
+  /** `--ip-from-container` of fayrus/registrator: the container's address with the host's port choice as by mode. */
+  readonly ipFromContainer: boolean;
+  /** `--tags`, parsed. */
+  readonly tags?: TagTemplate;
+  /** `--ttl`, seconds. */
+  readonly ttl?: number;
+  /** Whether an image's HEALTHCHECK becomes a check where no other is asked for. */
+  readonly dockerHealth: boolean;
+}
+
+/** Something a person should know about one container; logged once. */
+export interface Notice {
+  readonly level: 'debug' | 'info' | 'warn';
+  /** A whole sentence that names the label or port at fault and what was done instead. */
+  readonly message: string;
+}
+
+export interface IgnoredPort {
+  /** As Docker writes it, `6379/tcp`. */
+  readonly port: string;
+  /** e.g. `not published; use --internal or SERVICE_INTERNAL=true`. */
+  readonly reason: string;
+}
+
+export interface Derivation {
+  readonly services: readonly Service[];
+  readonly notices: readonly Notice[];
+  readonly ignored: readonly IgnoredPort[];
+  /**
+   * URLs that a `--tags` template asks for with httpGet and that `DeriveContext.fetched` lacks. When not empty, the
+   * caller fetches them and derives again; the services here are not to be used.
+   */
+  readonly fetches: readonly string[];
+}
+
+/** What deriving needs beside the container itself. */
+export interface DeriveContext {
+  /** The container whose network this one joins (`--network container:<id>`), where it was found. */
+  readonly joined?: ContainerSnapshot;
+  /** Bodies by URL for httpGet; an empty string where the fetch failed. */
+  readonly fetched?: ReadonlyMap<string, string>;
+}

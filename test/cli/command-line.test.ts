@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { createProgram, readCommandLine, UsageError } from '../../src/cli/index.ts';
+
+const read = (argv: string[], env: Record<string, string> = {}) => readCommandLine(createProgram('1.2.3'), argv, env);
+
+function complaint(argv: string[], env: Record<string, string> = {}): string {
+  try {
+    read(argv, env);
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+  return 'no complaint';
+}
+
+describe('the command line', () => {
+  it('means memory:// and the documented defaults when there is nothing on it', () => {
+    expect(read([])).toEqual({
+      registries: ['memory://'],
+      ipFamily: 4,
+      internal: false,
+      explicit: false,
+      ipFromContainer: false,
+      resync: 60,
+      deregister: 'always',
+      deregisterOnExit: false,
+      dockerHealth: true,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      retryInterval: 2000,
+      logLevel: 'info',
+      logFormat: 'auto',
+    });
+  });
+
+  it.each([
+    [['-ip', '10.0.0.1'], { ip: '10.0.0.1' }],
+    [['-ip=10.0.0.1'], { ip: '10.0.0.1' }],
+    [['--ip', '2001:db8::1'], { ip: '2001:db8::1' }],
+    [['-internal'], { internal: true }],
+    [['-internal=true'], { internal: true }],
+    [['-internal=false'], { internal: false }],
+    [['-explicit'], { explicit: true }],
+    [['-useIpFromLabel', 'my.ip'], { useIpFromLabel: 'my.ip' }],
+    [['--use-ip-from-label=my.ip'], { useIpFromLabel: 'my.ip' }],
+    [['-ip-from-container'], { ipFromContainer: true }],
+    [['-ttl', '30', '-ttl-refresh', '10'], { ttl: 30, ttlRefresh: 10 }],
+    [['-ttl=30'], { ttl: 30 }],
+    [['-resync', '600'], { resync: 600 }],
+    [['-deregister=on-success'], { deregister: 'on-success' }],
+    [['-cleanup'], {}],
+    [['-retry-attempts', '-1'], { retryAttempts: Number.POSITIVE_INFINITY }],
+    [['-retry-attempts=3', '-retry-interval=500'], { retryAttempts: 3, retryInterval: 500 }],
+    [['--no-docker-health'], { dockerHealth: false }],
+    [['--log-level', 'debug', '--log-format', 'json'], { logLevel: 'debug', logFormat: 'json' }],
+  ])('reads %j as %j', (argv, expected) => {
+    expect(read([...argv, 'consul://h:1'])).toMatchObject({ registries: ['consul://h:1'], ...expected });
+  });
+
+  it('takes flags before and behind the URIs, and several URIs', () => {
+    expect(read(['consul://a', '-internal', 'etcd://b/c'])).toMatchObject({
+      registries: ['consul://a', 'etcd://b/c'],
+      internal: true,
+    });
+  });
+
+  it('reads every flag from the environment, the command line winning', () => {
+    const env = {
+      REGISTRATOR_TTL: '30',
+      REGISTRATOR_INTERNAL: 'true',
+      REGISTRATOR_EXPLICIT: 'false',
+      REGISTRATOR_IP: '10.0.0.1',
+    };
+    expect(read(['-ttl', '60'], env)).toMatchObject({ ttl: 60, internal: true, explicit: false, ip: '10.0.0.1' });
+    expect(read(['-internal=false'], env)).toMatchObject({ internal: true });
+  });
+
+  it('takes URIs from REGISTRATOR_REGISTRY when there is none on the command line', () => {
+    const env = { REGISTRATOR_REGISTRY: 'consul://a etcd://b/c' };
+    expect(read(['--ip', '2001:db8::1'], env).registries).toEqual(['consul://a', 'etcd://b/c']);
+    expect(read(['memory://'], env).registries).toEqual(['memory://']);
+  });
+
+  it.each([
+    [['-ip', 'here'], 'IPv4 or IPv6 address'],
+    [['-ttl', 'abc'], 'whole number of seconds'],
+    [['-ttl', '-5'], 'whole number of seconds'],
+    [['-ttl-refresh', '5'], '--ttl-refresh renews what --ttl lets expire'],
+    [['-ttl', '5', '-ttl-refresh', '5'], 'must be less than --ttl'],
+    [['-deregister', 'never'], 'Allowed choices are always, on-success'],
+    [['--ip-family', '5'], 'Allowed choices are 4, 6'],
+    [['--hostname', 'a:b'], 'without spaces, colons or slashes'],
+    [['--nonsense'], "Unknown option '--nonsense'"],
+    [['-retry-interval', '0'], 'from 1 to'],
+    [['-tags', 'a,{{ .Name'], '--tags does not parse'],
+    [['--ip'], 'argument missing'],
+  ])('answers %j with one sentence', (argv, words) => {
+    const sentence = complaint(argv);
+    expect(sentence).toContain(words);
+    expect(sentence).not.toContain('\n');
+  });
+
+  it('names the variable that is no true or false', () => {
+    expect(complaint([], { REGISTRATOR_INTERNAL: 'maybe' })).toBe(
+      'REGISTRATOR_INTERNAL must be true or false, not "maybe".',
+    );
+  });
+});

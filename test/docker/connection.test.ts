@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { dockerConnection } from '../../src/docker/index.ts';
+
+const only = (path: string) => (asked: string) => asked === path;
+
+describe('which Docker is watched', () => {
+  it.each([
+    ['/var/run/docker.sock', {}],
+    ['/tmp/docker.sock', {}],
+    ['/home/me/.docker/run/docker.sock', { HOME: '/home/me' }],
+    ['/run/user/1000/docker.sock', { XDG_RUNTIME_DIR: '/run/user/1000' }],
+    ['/run/user/1000/podman/podman.sock', { XDG_RUNTIME_DIR: '/run/user/1000' }],
+    ['/run/podman/podman.sock', {}],
+  ])('%s when it is the only socket there', (socketPath, env) => {
+    expect(dockerConnection(env, only(socketPath))).toEqual({ options: { socketPath }, name: `unix://${socketPath}` });
+  });
+
+  it('the standard socket before the one of old compose files', () => {
+    expect(dockerConnection({}, () => true).name).toBe('unix:///var/run/docker.sock');
+  });
+
+  it('the standard socket when none is there, so that it is found when Docker starts', () => {
+    expect(dockerConnection({}, () => false).name).toBe('unix:///var/run/docker.sock');
+  });
+
+  it.each([
+    ['unix:///x/d.sock', { socketPath: '/x/d.sock' }],
+    ['npipe:////./pipe/docker_engine', { socketPath: '//./pipe/docker_engine' }],
+    ['tcp://10.0.0.5:2375', { host: '10.0.0.5', port: '2375', protocol: 'http' }],
+    ['tcp://10.0.0.5', { host: '10.0.0.5', port: '2375', protocol: 'http' }],
+    ['tcp://[2001:db8::5]:2375', { host: '2001:db8::5', port: '2375', protocol: 'http' }],
+    ['ssh://me@host', { protocol: 'ssh', host: 'host', port: 22, username: 'me' }],
+  ])('DOCKER_HOST=%s', (DOCKER_HOST, options) => {
+    expect(dockerConnection({ DOCKER_HOST }).options).toEqual(options);
+  });
+
+  it.each([
+    [{ DOCKER_HOST: 'ftp://x' }, 'must begin with unix://, tcp://, ssh:// or npipe://'],
+    [{ DOCKER_HOST: 'unix://' }, 'names no socket'],
+    [{ DOCKER_HOST: 'tcp://a b' }, 'no valid host and port'],
+    [{ DOCKER_HOST: 'tcp://h:1', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' }, 'ca.pem cannot be read'],
+  ])('refuses %j with a sentence', (env, words) => {
+    expect(() => dockerConnection(env)).toThrow(words);
+  });
+});
