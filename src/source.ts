@@ -50,7 +50,8 @@ export class Source {
   #unseen: Set<string> | undefined;
   /** Containers that live in another one's network, by that one's ID. */
   readonly #joiners = new Map<string, Set<string>>();
-  readonly #retained = new Map<string, NodeJS.Timeout | undefined>();
+  /** Failed containers whose services stay, by ID: the prefix of those services' IDs, and what ends it. */
+  readonly #retained = new Map<string, { readonly prefix: string; readonly timer: NodeJS.Timeout | undefined }>();
   readonly #told = new Map<string, Set<string>>();
 
   constructor(docker: DockerHost, desired: Desired, options: SourceOptions, log: Logger) {
@@ -87,7 +88,7 @@ export class Source {
       }
     }, signal);
     await this.#watcher.run(signal);
-    for (const timer of this.#retained.values()) clearTimeout(timer);
+    for (const { timer } of this.#retained.values()) clearTimeout(timer);
     await this.#queue.idle();
   }
 
@@ -116,7 +117,7 @@ export class Source {
     const snapshot = await this.#docker.inspect(id, signal);
     if (snapshot === undefined) return this.#forget(id);
     if (this.#failedOnItsOwn(snapshot)) return this.#retain(snapshot);
-    this.#unretain(id, snapshot.Name);
+    this.#unretain(id);
     const derivation = await this.#derive(snapshot, signal);
     for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
     this.#desired.set(id, derivation.services);
@@ -169,37 +170,31 @@ export class Source {
   #retain({ Id, Name, State }: ContainerSnapshot): void {
     if (this.#retained.has(Id)) return;
     const seconds = this.#options.derive.ttl;
-    const timer =
-      seconds === undefined
-        ? undefined
-        : setTimeout(() => {
-            this.#desired.keep(this.#idPrefix(Name), false);
-            this.#desired.delete(Id);
-          }, seconds * 1000);
-    this.#retained.set(Id, timer);
+    const prefix = `${this.#options.derive.hostname}:${plainName(Name)}:`;
+    const expire = () => {
+      this.#desired.delete(Id);
+      this.#desired.keep(prefix, false);
+    };
+    this.#retained.set(Id, { prefix, timer: seconds === undefined ? undefined : setTimeout(expire, seconds * 1000) });
     // A former process may have registered them: their IDs are known though the container no longer shows its ports.
-    this.#desired.keep(this.#idPrefix(Name), true);
+    this.#desired.keep(prefix, true);
     this.#log.info(
       { container: plainName(Name), exitCode: State.ExitCode },
       `the container failed: its services stay, as -deregister on-success asks, ${seconds === undefined ? 'until it is removed or started' : `for ${seconds} s`}`,
     );
   }
 
-  #unretain(id: string, name: string | undefined): void {
-    if (!this.#retained.has(id)) return;
-    clearTimeout(this.#retained.get(id));
+  #unretain(id: string): void {
+    const retained = this.#retained.get(id);
+    if (retained === undefined) return;
+    clearTimeout(retained.timer);
     this.#retained.delete(id);
-    if (name !== undefined) this.#desired.keep(this.#idPrefix(name), false);
-  }
-
-  #idPrefix(name: string): string {
-    return `${this.#options.derive.hostname}:${plainName(name)}:`;
+    this.#desired.keep(retained.prefix, false);
   }
 
   #forget(id: string): void {
-    const [service] = this.#desired.of(id);
-    this.#unretain(id, service?.origin.containerName);
     this.#desired.delete(id);
+    this.#unretain(id);
     this.#told.delete(id);
     this.#joiners.delete(id);
     for (const joiners of this.#joiners.values()) joiners.delete(id);

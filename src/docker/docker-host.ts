@@ -37,6 +37,9 @@ export interface ContainerEvent {
 const CALL_TIMEOUT = 15_000;
 const LIST_TIMEOUT = 60_000;
 
+/** A container's ID or name, or an image's ID: what else Docker may say would change the path that is asked for. */
+const REFERENCE = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$/;
+
 /** The fields that are read of Docker's `GET /containers/json`. */
 interface ListedContainer {
   readonly Id: string;
@@ -72,7 +75,12 @@ export class DockerHost {
 
   /** @param all with those that do not run */
   async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
-    const containers = await this.#get<ListedContainer[]>('/containers/json', signal, { all: all ? 1 : 0 }, LIST_TIMEOUT);
+    const containers = await this.#get<ListedContainer[]>(
+      '/containers/json',
+      signal,
+      { all: all ? 1 : 0 },
+      LIST_TIMEOUT,
+    );
     return containers.map((container) => ({
       id: container.Id,
       name: (container.Names?.[0] ?? '').replace(/^\//, ''),
@@ -82,16 +90,17 @@ export class DockerHost {
   }
 
   /** @returns undefined when there is no such container */
-  inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
-    return this.#get<ContainerSnapshot>(`/containers/${encodeURIComponent(containerId)}/json`, signal).catch(
-      unlessMissing,
-    );
+  async inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
+    if (!REFERENCE.test(containerId)) return undefined;
+    return this.#get<ContainerSnapshot>(`/containers/${containerId}/json`, signal).catch(unlessMissing);
   }
 
   /** The names of an image, `redis:latest`; none when it has none, or is gone. */
   async imageTags(imageId: string, signal: AbortSignal): Promise<readonly string[]> {
-    const path = `/images/${encodeURIComponent(imageId)}/json`;
-    const image = await this.#get<{ RepoTags?: string[] | null }>(path, signal).catch(unlessMissing);
+    if (!REFERENCE.test(imageId)) return [];
+    const image = await this.#get<{ RepoTags?: string[] | null }>(`/images/${imageId}/json`, signal).catch(
+      unlessMissing,
+    );
     return image?.RepoTags ?? [];
   }
 

@@ -1,6 +1,6 @@
 import type { Service } from '../services/index.ts';
 
-/** Told of each change of the desired state, with the services that a container had and now has. */
+/** Told of each change: the services that a container had and now has; both empty when `keep` ended for some entries. */
 export type DesiredListener = (change: {
   readonly before: readonly Service[];
   readonly after: readonly Service[];
@@ -62,7 +62,8 @@ export class Desired {
   /** Says that entries with an ID of this prefix are to stay though no service here means them (`-deregister on-success`). */
   keep(idPrefix: string, kept: boolean): void {
     if (kept) this.#kept.add(idPrefix);
-    else this.#kept.delete(idPrefix);
+    else if (this.#kept.delete(idPrefix))
+      for (const listener of this.#listeners) listener({ before: NONE, after: NONE });
   }
 
   isKept(id: string): boolean {

@@ -208,6 +208,7 @@ export class Reconciler {
   }
 
   #change(before: readonly Service[], after: readonly Service[]): void {
+    if (before.length === 0 && after.length === 0) this.#markDifferences();
     const keys = new Set<string>();
     for (const service of before) {
       const { key } = this.registry.entry(service);

@@ -45,7 +45,7 @@ export function parseConsulUri(uri: string, env: Environment): ConsulAddress {
   const authority = slash === -1 ? rest : rest.slice(0, slash);
   const path = slash === -1 ? '' : trimSlashes(rest.slice(slash));
   const secure = scheme.endsWith('-tls') || isTrue(env.CONSUL_HTTP_SSL);
-  if (authority !== '') return { secure, host: hostAndPort(authority, 'the registry URI'), path };
+  if (authority !== '') return { secure, host: hostAndPort(authority, 'The registry URI'), path };
   const fromEnv = env.CONSUL_HTTP_ADDR?.trim() ?? '';
   if (fromEnv.startsWith('unix://')) return { ...unixAddress('CONSUL_HTTP_ADDR', fromEnv.slice(7)), path };
   const host = fromEnv.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
@@ -71,7 +71,7 @@ function hostAndPort(authority: string, source: string): string {
   try {
     url = new URL(`http://${authority}`);
   } catch {
-    throw new Error(`The address in ${source} is no host:port.`);
+    throw new Error(`${source} holds an address that is no host:port.`);
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new Error(

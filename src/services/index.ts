@@ -1,4 +1,6 @@
+export { joinedContainer } from './container.ts';
 export { derive } from './derive.ts';
+export { needsImageTags } from './name.ts';
 export type * from './options.ts';
 export type * from './service.ts';
-export { parseTagTemplate, TemplateSyntaxError, type TagTemplate } from './template/index.ts';
+export { parseTagTemplate, type TagTemplate, TemplateSyntaxError } from './template/index.ts';

@@ -57,4 +57,6 @@ export interface DeriveContext {
   readonly joined?: ContainerSnapshot;
   /** Bodies by URL for httpGet; an empty string where the fetch failed. */
   readonly fetched?: ReadonlyMap<string, string>;
+  /** The image's own tags (`RepoTags` of its inspection); only read where `needsImageTags` says so. */
+  readonly imageTags?: readonly string[];
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -18,6 +18,11 @@ export interface EngineOptions {
   readonly liveRestore?: boolean;
   /** Also listens on `tcp://127.0.0.1:<tcpPort>`; with certificates it asks clients for theirs. */
   readonly tcp?: boolean | Certificates;
+  /**
+   * The engine's host is a network namespace of its own, where every port is free: for what uses well-known ports or
+   * subnets. Published ports are then reached by `inNetwork` alone.
+   */
+  readonly ownNetwork?: boolean;
 }
 
 /** What `importImage` writes into the image; strings as a Dockerfile has them. */
@@ -41,13 +46,6 @@ export const webServer = (port: number): readonly string[] => [
   `trap 'exit 0' TERM INT; httpd -f -p ${port} -h /www & wait`,
 ];
 
-/** Answers each UDP packet with itself, and ends on SIGTERM. */
-export const udpEcho = (port: number): readonly string[] => [
-  'sh',
-  '-c',
-  `trap 'exit 0' TERM INT; udpsvd -E 0.0.0.0 ${port} cat & wait`,
-];
-
 /**
  * A Docker engine of its own, beside any that the person uses, whose configuration, images and networks it never sees.
  * Published ports go through docker-proxy, so that it needs no iptables rule, of which there is one set a kernel.
@@ -56,6 +54,7 @@ export class DockerEngine extends Server {
   readonly options: EngineOptions;
   /** The second and third octets of its networks differ from those of every other test engine. */
   #index = -1;
+  #network: string | undefined;
   #tcpPort = 0;
 
   constructor(options: EngineOptions = {}) {
@@ -93,8 +92,10 @@ export class DockerEngine extends Server {
     const { liveRestore = false, ipv6 = false, tcp = false } = this.options;
     if (tcp !== false && this.#tcpPort === 0) this.#tcpPort = await freePort();
     return {
-      file: 'dockerd',
+      file: 'nsenter',
       args: [
+        ...(this.#network === undefined ? [] : [`--net=/run/netns/${this.#network}`]),
+        'dockerd',
         ...['--config-file', join(this.dir, 'daemon.json'), '-H', this.host],
         ...['--data-root', this.dataDir, '--exec-root', join(this.dir, 'exec'), '--pidfile', join(this.dir, 'pid')],
         ...['--bridge', this.bridge, '--default-address-pool', `base=10.214.${this.#index * 4}.0/22,size=27`],
@@ -136,13 +137,17 @@ export class DockerEngine extends Server {
   async #docker(args: readonly string[], input?: Buffer): Promise<string> {
     const { PATH = '' } = process.env;
     const promise = run('docker', args, {
-      env: { PATH, HOME: this.dir, DOCKER_CONFIG: join(this.dir, 'cli'), DOCKER_HOST: this.host },
+      env: { PATH, HOME: this.dir, DOCKER_CONFIG: join(this.dir, 'cli'), DOCKER_HOST: this.host, DOCKER_BUILDKIT: '0' },
       maxBuffer: 64 << 20,
     });
     promise.child.stdin?.on('error', () => {}); // the exit code says more
     promise.child.stdin?.end(input);
-    const { stdout } = await promise;
-    return stdout.trim();
+    try {
+      return (await promise).stdout.trim();
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout: string; stderr: string };
+      throw new Error(`docker ${args[0]}: ${stderr.trim()}\n${stdout.slice(-4_000)}`.trim(), { cause: error });
+    }
   }
 
   /** `docker run -d` with these words; resolves with the container's ID. */
@@ -178,6 +183,12 @@ export class DockerEngine extends Server {
     return this.#docker(['import', ...changes.flatMap((change) => ['-c', change]), '-', name], tar);
   }
 
+  /** Runs a command in the engine's network, which is `ownNetwork` or the machine's. Resolves with its output. */
+  async inNetwork(file: string, ...args: readonly string[]): Promise<string> {
+    const enter = this.#network === undefined ? [] : [`--net=/run/netns/${this.#network}`];
+    return (await run('nsenter', [...enter, file, ...args])).stdout;
+  }
+
   createNetwork(name: string, ...words: readonly string[]): Promise<string> {
     return this.docker('network', 'create', ...words, name);
   }
@@ -190,33 +201,54 @@ export class DockerEngine extends Server {
 
   /** Adding a link fails where the name is taken, which is what gives each engine of this machine its own number. */
   async #makeBridge(): Promise<void> {
-    await removeStaleBridges();
-    for (let index = 0; index < 64; index++) {
-      try {
-        await ip('link', 'add', `rgt${index}`, 'type', 'bridge');
-      } catch (error) {
-        if (String(error).includes('File exists')) continue;
-        throw error;
-      }
-      this.#index = index;
-      writeFileSync(join(this.dir, 'bridge'), this.bridge);
-      await ip('link', 'set', this.bridge, 'alias', `registrator test ${process.pid}`);
-      await ip('address', 'add', `${this.gateway}/22`, 'dev', this.bridge);
-      if (this.options.ipv6) await ip('address', 'add', `fd00:213:${index}::1/64`, 'dev', this.bridge, 'nodad');
-      await ip('link', 'set', this.bridge, 'up');
-      return;
+    await removeStale();
+    let where: string[] = [];
+    if (this.options.ownNetwork) {
+      this.#network = `rgt-${process.pid}-${++networks}`;
+      writeFileSync(join(this.dir, 'network'), this.#network);
+      where = ['-n', this.#network];
+      await ip('netns', 'add', this.#network);
+      await ip(...where, 'link', 'set', 'lo', 'up');
     }
-    throw new Error('64 test engines have a bridge on this machine already: see `ip link | grep rgt`');
+    let index = 0;
+    while (!(await addBridge(where, `rgt${index}`))) {
+      if (++index === 64) throw new Error('64 test engines run on this machine already: see `ip link | grep rgt`');
+    }
+    this.#index = index;
+    if (!this.options.ownNetwork) writeFileSync(join(this.dir, 'bridge'), this.bridge);
+    await ip(...where, 'link', 'set', this.bridge, 'alias', `registrator test ${process.pid}`);
+    await ip(...where, 'address', 'add', `${this.gateway}/22`, 'dev', this.bridge);
+    if (this.options.ipv6) await ip(...where, 'address', 'add', `fd00:213:${index}::1/64`, 'dev', this.bridge, 'nodad');
+    await ip(...where, 'link', 'set', this.bridge, 'up');
   }
 }
 
-/** Of test processes that were killed together with their reapers. */
-async function removeStaleBridges(): Promise<void> {
+/** Own networks made by this process, to name the next. */
+let networks = 0;
+
+/** False where there is one of that name. */
+async function addBridge(where: readonly string[], name: string): Promise<boolean> {
+  try {
+    await ip(...where, 'link', 'add', name, 'type', 'bridge');
+    return true;
+  } catch (error) {
+    if (String(error).includes('File exists')) return false;
+    throw error;
+  }
+}
+
+/** Bridges and network namespaces of test processes that were killed together with their reapers. */
+async function removeStale(): Promise<void> {
   const links: { ifname: string; ifalias?: string }[] = JSON.parse(await ip('-json', 'link', 'show', 'type', 'bridge'));
   for (const { ifname, ifalias } of links) {
     const owner = /^registrator test (\d+)$/.exec(ifalias ?? '')?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
     await ip('link', 'delete', ifname).catch(() => {}); // another test was faster
+  }
+  for (const name of existsSync('/run/netns') ? readdirSync('/run/netns') : []) {
+    const owner = /^rgt-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    await ip('netns', 'delete', name).catch(() => {});
   }
 }
 

@@ -41,6 +41,7 @@ for bridge in $(cat "$dir/bridge" 2>/dev/null) \
   $(grep -aoEh 'br-[0-9a-f]{12}' "$dir/data/network/files/local-kv.db" 2>/dev/null | sort -u); do
   ip link delete "$bridge" 2>/dev/null
 done
+[ -e "$dir/network" ] && ip netns delete "$(cat "$dir/network")" 2>/dev/null
 for container in "$dir"/data/containers/*; do
   rmdir /sys/fs/cgroup/*/docker/"${container##*/}" /sys/fs/cgroup/docker/"${container##*/}" 2>/dev/null
 done

@@ -72,10 +72,13 @@ export class Registrator implements AsyncDisposable {
   ): Promise<LogLine> {
     const test = typeof fits === 'function' ? fits : (line: LogLine) => matches(line.msg ?? '', fits);
     const exited = new AbortController();
-    this.exited.finally(() => exited.abort(new Error('it exited')));
+    const onExit = () => exited.abort(new Error('it exited'));
+    this.exited.then(onExit, onExit);
     try {
       return await eventually(() => this.lines.find(test), { everyMs: 20, signal: exited.signal, ...options });
     } catch (error) {
+      const line = this.lines.find(test); // may have come with the exit
+      if (line !== undefined) return line;
       const tail = `${this.stdout}${this.stderr}`.split('\n').slice(-30).join('\n');
       throw new Error(`registrator did not log ${fits}; its last lines:\n${tail}`, { cause: error });
     }

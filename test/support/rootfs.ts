@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -41,4 +41,15 @@ export async function makeBusyboxRoot(root: string): Promise<void> {
   );
   await writeFile(join(root, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
   await writeFile(join(root, 'www/index.html'), 'served\n');
+}
+
+/** Copies a program of this machine to `/usr/bin` of the root file system, with the shared libraries that it needs. */
+export async function addProgram(root: string, file: string): Promise<void> {
+  await mkdir(join(root, 'usr/bin'), { recursive: true });
+  await copyFile(file, join(root, 'usr/bin', basename(file)));
+  const { stdout } = await run('ldd', [file]);
+  for (const [library] of stdout.matchAll(/\/\S+/g)) {
+    await mkdir(join(root, dirname(library)), { recursive: true });
+    await copyFile(library, join(root, library));
+  }
 }

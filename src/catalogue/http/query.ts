@@ -1,0 +1,79 @@
+import { parseDuration } from '../../services/duration.ts';
+
+/** A request that cannot be answered; the message goes to the client as text, as Consul sends its own. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The query string as fastify parses it: a key given twice is an array, one without a value an empty string. */
+export type RawQuery = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Milliseconds. Consul's own default and limit of a blocking query. */
+const DEFAULT_WAIT = 5 * 60_000;
+const MAX_WAIT = 10 * 60_000;
+
+/** The parameters that all of Consul's read endpoints take. */
+export class QueryParameters {
+  readonly #raw: RawQuery;
+
+  constructor(raw: RawQuery) {
+    this.#raw = raw;
+  }
+
+  /** The first value; undefined where it is absent. */
+  one(key: string): string | undefined {
+    const value = this.#raw[key];
+    return typeof value === 'object' ? value[0] : value;
+  }
+
+  all(key: string): readonly string[] {
+    const value = this.#raw[key];
+    return value === undefined ? [] : typeof value === 'object' ? value : [value];
+  }
+
+  has(key: string): boolean {
+    return this.#raw[key] !== undefined;
+  }
+
+  /** A flag such as `?passing`, which stands alone or with a boolean as Go's strconv.ParseBool reads it. */
+  flag(key: string): boolean {
+    const value = this.one(key);
+    if (value === undefined) return false;
+    if (value === '' || /^(1|t|true)$/i.test(value)) return true;
+    if (/^(0|f|false)$/i.test(value)) return false;
+    throw new ApiError(400, `Invalid value for ?${key}`);
+  }
+
+  /** Refuses what Consul refuses of any query: another datacenter, contradictory consistency. */
+  check(datacenter: string): void {
+    if (this.has('stale') && this.has('consistent')) {
+      throw new ApiError(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.');
+    }
+    const dc = this.one('dc');
+    if (dc !== undefined && dc !== '' && dc !== datacenter) throw new ApiError(500, 'No path to datacenter');
+  }
+
+  /** `?index=`: wait for a change after it. */
+  get index(): number {
+    const text = this.one('index');
+    if (text === undefined || text === '') return 0;
+    const index = Number(text);
+    if (!/^\d{1,20}$/.test(text) || !Number.isFinite(index)) throw new ApiError(400, 'Invalid index');
+    return index;
+  }
+
+  /** `?wait=`, in milliseconds: a Go duration, or a number of seconds. */
+  get wait(): number {
+    const text = this.one('wait');
+    if (text === undefined || text === '') return DEFAULT_WAIT;
+    const nanoseconds = parseDuration(/^\d{1,9}$/.test(text) ? `${text}s` : text);
+    if (nanoseconds === undefined || nanoseconds < 0n) throw new ApiError(400, 'Invalid wait time');
+    return nanoseconds === 0n ? DEFAULT_WAIT : Math.min(Number(nanoseconds / 1_000_000n), MAX_WAIT);
+  }
+}

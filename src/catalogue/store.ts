@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto';
+import type { Health, HealthStatus, Service } from '../services/index.ts';
+import { type CheckState, checkId, checksOf, restate, worst } from './checks/state.ts';
+import { contentOf } from './content.ts';
+
+/** The one node of the catalogue: this host. */
+export interface Node {
+  /** A UUID that stays the same for a name. */
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly datacenter: string;
+}
+
+/** A registered service. Never changed in place: a change makes a new one. */
+export interface Instance {
+  readonly service: Service;
+  readonly checks: readonly CheckState[];
+  /** The worst of its checks; passing where it has none. */
+  readonly status: HealthStatus;
+  readonly createIndex: number;
+  readonly modifyIndex: number;
+}
+
+export interface Change {
+  readonly kind: 'registered' | 'updated' | 'deregistered' | 'health';
+  readonly index: number;
+  /** As it is now; where deregistered, as it was. */
+  readonly instance: Instance;
+}
+
+/** What one group of readers sees of the catalogue; each has an index of its own, so that it is woken for its own changes only. */
+export type Topic = 'services' | 'checks' | 'all' | { readonly service: string };
+
+/** The catalogue's state. No I/O and no clock; whoever reads it sees every change that was made before. */
+export class Store {
+  readonly node: Node;
+  readonly #instances = new Map<string, Instance>();
+  /** By lower-case service name, then ID: Consul's look-ups by name do not mind case. */
+  readonly #byName = new Map<string, Map<string, Instance>>();
+  readonly #nameIndex = new Map<string, number>();
+  readonly #listeners = new Set<(change: Change) => void>();
+  /** Consul's indexes start above 0, which would mean "do not wait". */
+  #index = 1;
+  #servicesIndex = 1;
+  #checksIndex = 1;
+  /** Of the last change that left a name without instances: the index of every name that has none. */
+  #extinctIndex = 1;
+
+  constructor(node: { readonly name: string; readonly address: string; readonly datacenter?: string }) {
+    const { name, address, datacenter = 'dc1' } = node;
+    this.node = { id: uuidOf(name), name, address, datacenter };
+  }
+
+  /** Grows with each change, and never shrinks: Consul's `X-Consul-Index`. */
+  get index(): number {
+    return this.#index;
+  }
+
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  get(id: string): Instance | undefined {
+    return this.#instances.get(id);
+  }
+
+  /** All instances, by ID. */
+  all(): Instance[] {
+    return [...this.#instances.values()].sort(byId);
+  }
+
+  /** The instances of a name in any case, by ID. */
+  named(name: string): Instance[] {
+    return [...(this.#byName.get(name.toLowerCase())?.values() ?? [])].sort(byId);
+  }
+
+  /** The lower-case names that have instances. */
+  names(): IteratorObject<string> {
+    return this.#byName.keys();
+  }
+
+  indexOf(topic: Topic): number {
+    if (topic === 'services') return this.#servicesIndex;
+    if (topic === 'checks') return this.#checksIndex;
+    if (topic === 'all') return this.#index;
+    return this.#nameIndex.get(topic.service.toLowerCase()) ?? this.#extinctIndex;
+  }
+
+  /** Registers, or replaces what has the ID. Equal content changes nothing but the health. */
+  put(service: Service): void {
+    const before = this.#instances.get(service.id);
+    const same = before !== undefined && contentOf(before.service) === contentOf(service);
+    const checks = checksOf(service, this.#index + 1, before);
+    if (same) {
+      this.#replace(before, service, checks);
+      return;
+    }
+    const index = this.#bump();
+    if (before !== undefined && before.service.name !== service.name) this.#removeName(before, index);
+    const instance = {
+      service,
+      checks,
+      status: worst(checks),
+      createIndex: before?.createIndex ?? index,
+      modifyIndex: index,
+    };
+    this.#servicesIndex = index;
+    if (checks.length > 0 || (before?.checks.length ?? 0) > 0) this.#checksIndex = index;
+    this.#hold(instance, index);
+    this.#tell({ kind: before === undefined ? 'registered' : 'updated', index, instance });
+  }
+
+  /** @returns false where it had no such ID */
+  remove(id: string): boolean {
+    const instance = this.#instances.get(id);
+    if (instance === undefined) return false;
+    const index = this.#bump();
+    this.#servicesIndex = index;
+    if (instance.checks.length > 0) this.#checksIndex = index;
+    this.#instances.delete(id);
+    this.#removeName(instance, index);
+    this.#tell({ kind: 'deregistered', index, instance });
+    return true;
+  }
+
+  /** What Docker says of a service's container; nothing where the ID is unknown. */
+  setHealth(id: string, health: Health | undefined): void {
+    const before = this.#instances.get(id);
+    if (before === undefined) return;
+    const { health: _, ...rest } = before.service;
+    const service = health === undefined ? rest : { ...rest, health };
+    this.#replace(before, service, checksOf(service, this.#index + 1, before));
+  }
+
+  /** The result of a service's own check; nothing where it is gone. Output beyond 4 KiB is cut, as Consul does. */
+  setCheck(serviceId: string, status: HealthStatus, output: string): void {
+    const before = this.#instances.get(serviceId);
+    const id = checkId(serviceId);
+    if (before === undefined || !before.checks.some((check) => check.id === id)) return;
+    const checks = before.checks.map((check) =>
+      check.id === id ? restate(check, { ...check, status, output: output.slice(0, 4096) }, this.#index + 1) : check,
+    );
+    this.#replace(before, before.service, checks);
+  }
+
+  /** Calls the listener at each change, in order, until the signal aborts. It must not throw. */
+  listen(listener: (change: Change) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#listeners.add(listener);
+    signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
+  }
+
+  /** Resolves once the topic's index is above `after`, or on abort. Never rejects. */
+  async wait(topic: Topic, after: number, signal: AbortSignal): Promise<void> {
+    if (this.indexOf(topic) > after || signal.aborted) return;
+    const done = new AbortController();
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true, signal: done.signal });
+      this.listen(() => {
+        if (this.indexOf(topic) > after) resolve();
+      }, done.signal);
+    });
+    done.abort();
+  }
+
+  /** The same service with checks that may have changed. */
+  #replace(before: Instance, service: Service, checks: readonly CheckState[]): void {
+    const changed =
+      checks.length !== before.checks.length ||
+      checks.some((check, i) => check.modifyIndex !== before.checks[i]?.modifyIndex);
+    const instance = { ...before, service, checks, status: worst(checks) };
+    if (!changed) {
+      this.#hold(instance);
+      return;
+    }
+    const index = this.#bump();
+    this.#checksIndex = index;
+    this.#hold(instance, index);
+    this.#tell({ kind: 'health', index, instance });
+  }
+
+  #hold(instance: Instance, nameIndex?: number): void {
+    const { id, name } = instance.service;
+    const key = name.toLowerCase();
+    this.#instances.set(id, instance);
+    let named = this.#byName.get(key);
+    if (named === undefined) {
+      named = new Map();
+      this.#byName.set(key, named);
+    }
+    named.set(id, instance);
+    if (nameIndex !== undefined) this.#nameIndex.set(key, nameIndex);
+  }
+
+  #removeName({ service }: Instance, index: number): void {
+    const key = service.name.toLowerCase();
+    const named = this.#byName.get(key);
+    named?.delete(service.id);
+    if (named === undefined || named.size > 0) {
+      this.#nameIndex.set(key, index);
+      return;
+    }
+    this.#byName.delete(key);
+    this.#nameIndex.delete(key);
+    this.#extinctIndex = index;
+  }
+
+  #bump(): number {
+    this.#index += 1;
+    return this.#index;
+  }
+
+  #tell(change: Change): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+}
+
+const byId = (a: Instance, b: Instance) => (a.service.id < b.service.id ? -1 : 1);
+
+function uuidOf(name: string): string {
+  const hex = createHash('sha256').update(name).digest('hex');
+  // The digits that make it a UUID of version 8 (RFC 9562): free-form.
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

@@ -1,0 +1,148 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import type { Addresses, Binding, Container, Family, Network } from './container.ts';
+import { fieldText, type PortFields, refuse } from './fields.ts';
+import type { DeriveOptions } from './options.ts';
+import { quote, type Report } from './report.ts';
+
+/** Why there is no address, as the end of a sentence that says what to do. */
+export interface Missing {
+  readonly missing: string;
+}
+
+/**
+ * The binding that stands for a port: of the chosen family if there is one, one that others can reach before one on
+ * loopback, then the lowest port. Docker lists them in any order.
+ */
+export function chooseBinding(bindings: readonly Binding[], family: Family): Binding | undefined {
+  const rank = ({ address }: Binding) => 2 * Number(familyOf(address, family) !== family) + Number(isLoopback(address));
+  return bindings.toSorted((a, b) => rank(a) - rank(b) || a.port - b.port || (a.address < b.address ? -1 : 1))[0];
+}
+
+/** What decides on an address beside the flags. */
+export interface Place {
+  readonly container: Container;
+  /** The container whose network it is in: itself, or the one that it joins. */
+  readonly host: Container;
+  /** Whether the container's own address and port are wanted: `--internal`, or what SERVICE_INTERNAL says. */
+  readonly internal: boolean;
+  readonly binding: Binding | undefined;
+}
+
+export function serviceAddress(
+  place: Place,
+  fields: PortFields,
+  options: DeriveOptions,
+  report: Report,
+): string | Missing {
+  const byLabel = addressField(fields, report) ?? addressLabel(place.container, options.useIpFromLabel, report);
+  if (byLabel !== undefined) return byLabel;
+  const ofContainer = place.internal || options.ipFromContainer;
+  return ofContainer && place.host.networkMode !== 'host'
+    ? containerAddress(place.host, fields, options, report)
+    : hostAddress(place, options);
+}
+
+/** SERVICE_IP. */
+function addressField(fields: PortFields, report: Report): string | undefined {
+  const field = fields.get('ip');
+  if (field === undefined || field.value === '') return undefined;
+  const address = readAddress(field.value);
+  if (address === undefined) refuse(field, 'neither an IP address nor a host name', report);
+  return address;
+}
+
+/** `--use-ip-from-label`: an address, or one with its network's prefix as in CIDR. */
+function addressLabel(container: Container, label: string | undefined, report: Report): string | undefined {
+  const value = container.labels.get(label ?? '');
+  if (label === undefined || value === undefined || value === '') return undefined;
+  const address = readAddress(value.replace(/\/[^/]*$/, ''));
+  if (address === undefined) {
+    report.say(
+      'warn',
+      `the label ${quote(label)} is ${quote(value)}, which is no address; the address is found without it.`,
+    );
+  }
+  return address;
+}
+
+/** An IP address, with or without brackets, or a host name. What ends in digits can only be an address. */
+function readAddress(text: string): string | undefined {
+  const address = text.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(address) !== 0) return address;
+  const isName = /^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/i.test(text) && text.length <= 253;
+  return isName && !/(?:^|\.)\d+\.?$/.test(text) ? text : undefined;
+}
+
+function hostAddress({ internal, binding }: Place, options: DeriveOptions): string | Missing {
+  // On the host's network with --internal the host's address is the container's own, and --ip only the last resort.
+  if (options.ip !== undefined && !internal) return options.ip;
+  if (binding !== undefined && !isWildcard(binding.address)) return binding.address;
+  const family = familyOf(binding?.address ?? '', options.ipFamily);
+  return (
+    options.hostAddress[family] ??
+    options.ip ?? { missing: `no IPv${family} address of this host but loopback is known; give one with --ip` }
+  );
+}
+
+function containerAddress(
+  host: Container,
+  fields: PortFields,
+  { network, ipFamily }: DeriveOptions,
+  report: Report,
+): string | Missing {
+  const chosen = chosenNetwork(host, fields, network, report);
+  const address = chosen === undefined ? defaultAddress(host, ipFamily) : chosen[ipFamily];
+  if (address !== undefined) return address;
+  const other = ipFamily === 4 ? 6 : 4;
+  const place = chosen === undefined ? 'in any network' : `in the network ${quote(chosen.name)}`;
+  const hasOther = (chosen === undefined ? defaultAddress(host, other) : chosen[other]) !== undefined;
+  const advice = hasOther
+    ? `it has an IPv${other} one, for --ip-family ${other}`
+    : 'connect it to a network, or set SERVICE_IP';
+  return { missing: `the container has no IPv${ipFamily} address ${place}; ${advice}` };
+}
+
+/** The network that SERVICE_NETWORK or `--network` asks for, where the container is in it. */
+function chosenNetwork(
+  host: Container,
+  fields: PortFields,
+  option: string | undefined,
+  report: Report,
+): Network | undefined {
+  const wanted = fieldText(fields, 'network');
+  const named = host.networks.find(({ name }) => name === wanted);
+  if (named !== undefined) return named;
+  const field = fields.get('network');
+  if (wanted !== undefined && field !== undefined) refuse(field, 'no network of this container', report);
+  const byOption = host.networks.find(({ name }) => name === option);
+  if (option !== undefined && byOption === undefined) {
+    report.say(
+      'info',
+      `it is not in the network ${quote(option)} that --network names; its address in another one is taken.`,
+    );
+  }
+  return byOption;
+}
+
+/** The default bridge's address, else that of the network it was started in, else of the first one by name. */
+function defaultAddress({ bridge, networkMode, networks }: Container, family: Family): string | undefined {
+  const started = networkMode === 'default' ? 'bridge' : networkMode;
+  const addresses: readonly (Addresses | undefined)[] = [
+    bridge,
+    networks.find(({ name, id }) => name === started || id === started),
+    ...networks,
+  ];
+  return addresses.find((candidate) => candidate?.[family] !== undefined)?.[family];
+}
+
+function familyOf(address: string, fallback: Family): Family {
+  const family = isIP(address);
+  return family === 4 || family === 6 ? family : fallback;
+}
+
+const isWildcard = (address: string) => address === '' || rangeOf(address) === 'unspecified';
+
+const isLoopback = (address: string) => rangeOf(address) === 'loopback';
+
+const rangeOf = (address: string) => (ipaddr.isValid(address) ? ipaddr.parse(address).range() : undefined);

@@ -1,0 +1,163 @@
+import { isIPv6 } from 'node:net';
+import { compact } from './compact.ts';
+import { parseDuration } from './duration.ts';
+import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
+import { parseHeaders } from './headers.ts';
+import { quote, type Report } from './report.ts';
+import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
+import { shellWords } from './words.ts';
+
+/** What is checked. */
+export interface CheckTarget {
+  readonly address: string;
+  readonly port: number;
+  readonly exposedPort: number;
+  readonly containerId: string;
+  /** Whether the container has a HEALTHCHECK. */
+  readonly hasHealthcheck: boolean;
+}
+
+type Kind = (typeof KINDS)[number];
+
+/** The first that a container asks for counts. */
+const KINDS = ['http', 'https', 'cmd', 'script', 'ttl', 'tcp', 'grpc', 'docker'] as const;
+
+/** As in gliderlabs/registrator. */
+const DEFAULT_INTERVAL = '10s';
+/** Docker's health is reported three times in it. */
+const DOCKER_TTL = '60s';
+
+/** Characters of a container's ID that `check-cmd` gets, as in gliderlabs/registrator. */
+const SHORT_ID = 12;
+
+/**
+ * The check that `SERVICE_CHECK_*` asks for; none, with a notice, where Consul would refuse it.
+ *
+ * @param dockerHealth whether a HEALTHCHECK becomes a check where no other is asked for
+ */
+export function checkOf(
+  fields: PortFields,
+  target: CheckTarget,
+  dockerHealth: boolean,
+  report: Report,
+): Check | undefined {
+  const kind = KINDS.find((candidate) => isAskedFor(candidate, fields, dockerHealth && target.hasHealthcheck));
+  if (kind === undefined) return undefined;
+  try {
+    return makeCheck(kind, fields, target, report);
+  } catch (error) {
+    if (!(error instanceof CheckFault)) throw error;
+    report.say('warn', `${error.message}; the service is registered without a check.`);
+    return undefined;
+  }
+}
+
+/** Ends the making of a check; the message is the beginning of a sentence. */
+class CheckFault extends Error {}
+
+function isAskedFor(kind: Kind, fields: PortFields, byDefault: boolean): boolean {
+  const name = `check_${kind}`;
+  // `false` is a command, and no duration.
+  if (kind === 'cmd' || kind === 'script' || kind === 'ttl') return fieldText(fields, name) !== undefined;
+  if (kind === 'docker' && fieldText(fields, name) === undefined) return byDefault;
+  return isOn(fields, name);
+}
+
+function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: Report): Check {
+  const endpoint = `${bracketed(target.address)}:${target.port}`;
+  const value = fieldText(fields, `check_${kind}`) ?? '';
+  switch (kind) {
+    case 'http':
+    case 'https':
+      return { ...httpCheck(kind, endpoint, value, fields, report), ...timing(fields, report) };
+    case 'tcp':
+      return { type: 'tcp', target: endpoint, ...timing(fields, report) };
+    case 'grpc':
+      return { type: 'grpc', target: endpoint, useTls: isOn(fields, 'check_grpc_use_tls'), ...timing(fields, report) };
+    case 'cmd': {
+      const args = ['check-cmd', target.containerId.slice(0, SHORT_ID), String(target.exposedPort), value];
+      return { type: 'script', args, ...timing(fields, report) };
+    }
+    case 'script':
+      return { type: 'script', args: scriptWords(fields, value, target), ...timing(fields, report) };
+    case 'ttl':
+      return { type: 'ttl', ttl: duration(fields, 'check_ttl', 1n) ?? '', ...ending(fields, report) };
+    case 'docker': {
+      if (!target.hasHealthcheck) {
+        throw new CheckFault(
+          `${keyOf(fields, 'check_docker')} asks for Docker's health, and the container has no HEALTHCHECK`,
+        );
+      }
+      // Docker knows the state from the start: no initial one is needed.
+      return { type: 'docker', ttl: DOCKER_TTL, ...compact({ deregisterAfter: deregisterAfter(fields) }) };
+    }
+  }
+}
+
+function httpCheck(
+  scheme: 'http' | 'https',
+  endpoint: string,
+  path: string,
+  fields: PortFields,
+  report: Report,
+): HttpCheck {
+  if (/\p{Cc}/u.test(path)) throw new CheckFault(`${keyOf(fields, `check_${scheme}`)} has control characters`);
+  const method = fields.get(`check_${scheme}_method`);
+  const isMethod = /^[\w!#$%&'*+.^`|~-]+$/.test(method?.value ?? '');
+  if (method?.value && !isMethod) refuse(method, 'no HTTP method', report);
+  return {
+    type: 'http',
+    url: `${scheme}://${endpoint}${path.startsWith('/') ? '' : '/'}${path}`,
+    ...compact({ method: isMethod ? method?.value : undefined, headers: parseHeaders(fields, report) }),
+  };
+}
+
+function scriptWords(fields: PortFields, script: string, { address, port }: CheckTarget): readonly string[] {
+  const words = shellWords(script);
+  if (words === undefined) throw new CheckFault(`${keyOf(fields, 'check_script')} has a quote that is not closed`);
+  if (words.length === 0) throw new CheckFault(`${keyOf(fields, 'check_script')} has no command`);
+  const values: Readonly<Record<string, string>> = { IP: address, PORT: String(port) };
+  // In the words, not in the line: what is put in is never split. Quotes make no difference, as they made none before.
+  return words.map((word) => word.replace(/\$SERVICE_(IP|PORT)\b/g, (_, name: string) => values[name] ?? ''));
+}
+
+/** For the checks that the registry makes itself. */
+function timing(fields: PortFields, report: Report): CheckTiming {
+  return {
+    interval: duration(fields, 'check_interval', 1n) ?? DEFAULT_INTERVAL,
+    ...compact({ timeout: duration(fields, 'check_timeout') }),
+    ...(isOn(fields, 'check_tls_skip_verify') && { tlsSkipVerify: true }),
+    ...ending(fields, report),
+  };
+}
+
+function ending(fields: PortFields, report: Report): CheckTiming {
+  return compact({ initialStatus: initialStatus(fields, report), deregisterAfter: deregisterAfter(fields) });
+}
+
+const deregisterAfter = (fields: PortFields) => duration(fields, 'check_deregister_after');
+
+function initialStatus(fields: PortFields, report: Report): HealthStatus | undefined {
+  const field = fields.get('check_initial_status');
+  if (field === undefined || field.value === '') return undefined;
+  const { value } = field;
+  if (value === 'passing' || value === 'warning' || value === 'critical') return value;
+  refuse(field, 'none of passing, warning and critical', report);
+  return undefined;
+}
+
+/** A duration that Consul accepts, as written. @param least in nanoseconds */
+function duration(fields: PortFields, name: string, least?: bigint): string | undefined {
+  const value = fieldText(fields, name);
+  if (value === undefined) return undefined;
+  const nanoseconds = parseDuration(value);
+  if (nanoseconds !== undefined && (least === undefined || nanoseconds >= least)) return value;
+  throw new CheckFault(
+    `${keyOf(fields, name)} is ${quote(value)}, which is no duration that Consul takes, such as 10s or 1m30s`,
+  );
+}
+
+const keyOf = (fields: PortFields, name: string) => quote(fields.get(name)?.key ?? name);
+
+/** An IPv6 address needs brackets before a port. */
+const bracketed = (address: string) => (isIPv6(address) ? `[${address}]` : address);

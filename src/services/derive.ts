@@ -1,0 +1,152 @@
+import type { ContainerSnapshot } from '../docker/index.ts';
+import { chooseBinding, type Place, serviceAddress } from './address.ts';
+import { checkOf } from './check.ts';
+import { compact } from './compact.ts';
+import { type Container, type ContainerPort, joinedContainer, readContainer } from './container.ts';
+import { fieldText, flag, isOn, metadata, numberField, type PortFields, ServiceFields } from './fields.ts';
+import { dockerHealth, PAUSED } from './health.ts';
+import { ServiceIds } from './id.ts';
+import { defaultName, type Naming, serviceName } from './name.ts';
+import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
+import { candidatePorts } from './ports.ts';
+import { quote, Report } from './report.ts';
+import type { Service } from './service.ts';
+import { ServiceTags } from './tags.ts';
+
+/**
+ * The services that a container means. Never throws: what is wrong with a container costs it that part, or that port,
+ * and a notice says so.
+ */
+export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, context: DeriveContext = {}): Derivation {
+  const container = readContainer(snapshot);
+  const report = new Report(container.name);
+  const fields = new ServiceFields(container);
+  const host = hostOf(snapshot, container, context);
+  const ports = candidatePorts(container, host ?? container, fields, report);
+  if (host === undefined || !isUp(container)) {
+    const reason = isUp(container)
+      ? joinObstacle(container, report)
+      : `the container is ${quote(container.state)}; start it`;
+    for (const { key } of ports) report.ignore(key, reason);
+    return { services: [], notices: report.notices, ignored: report.ignored, fetches: [] };
+  }
+
+  fields.reportStrays(ports, report);
+  const offers = ports.flatMap((port) => offer(port, fields.for(port), container, host, options, report));
+  // A port that is ignored counts as well: to ignore one is not to rename the other (as in gliderlabs/registrator).
+  const grouped = offers.length > 1;
+  const template = offers.length > 0 ? options.tags : undefined;
+  const draft: Draft = {
+    options,
+    report,
+    naming: { fallback: defaultName(container, context.imageTags), grouped },
+    ids: new ServiceIds(options.hostname, container, grouped, report),
+    tags: new ServiceTags({ snapshot, template, fetched: context.fetched ?? new Map() }, report),
+  };
+  const services = offers.flatMap((each) => service(each, draft));
+  return { services, notices: report.notices, ignored: report.ignored, fetches: draft.tags.fetches };
+}
+
+/** A port that can be reached where the mode looks for it. */
+interface Offer {
+  readonly port: ContainerPort;
+  readonly fields: PortFields;
+  readonly place: Place;
+  /** By the mode: the host's, or the container's own. */
+  readonly number: number;
+}
+
+/** What the services of one container share. */
+interface Draft {
+  readonly options: DeriveOptions;
+  readonly report: Report;
+  readonly naming: Naming;
+  readonly ids: ServiceIds;
+  readonly tags: ServiceTags;
+}
+
+/** The container whose network this one is in; undefined where it joins one that was not found. */
+function hostOf(snapshot: ContainerSnapshot, container: Container, { joined }: DeriveContext): Container | undefined {
+  if (joinedContainer(snapshot) === undefined) return container;
+  return joined && readContainer(joined);
+}
+
+const isUp = ({ state }: Container) => state === 'running' || state === 'paused';
+
+function joinObstacle({ networkMode, ports }: Container, report: Report): string {
+  const reason = `the container whose network it joins (${quote(networkMode)}) was not found; start that one`;
+  report.say(ports.length > 0 ? 'warn' : 'debug', `${reason}. Nothing is registered until then.`);
+  return reason;
+}
+
+function offer(
+  port: ContainerPort,
+  fields: PortFields,
+  container: Container,
+  host: Container,
+  options: DeriveOptions,
+  report: Report,
+): readonly Offer[] {
+  const internal = flag(fields, 'internal', report) ?? options.internal;
+  const binding = chooseBinding(port.bindings, options.ipFamily);
+  if (!internal && binding === undefined) {
+    report.ignore(port.key, 'not published; publish it, or use --internal or SERVICE_INTERNAL=true');
+    return [];
+  }
+  const number = internal || binding === undefined ? port.number : binding.port;
+  return [{ port, fields, place: { container, host, internal, binding }, number }];
+}
+
+function service({ port, fields, place, number }: Offer, draft: Draft): readonly Service[] {
+  const { options, report, naming, ids, tags } = draft;
+  const { container } = place;
+  const unwanted = unwantedBecause(fields, options);
+  const address = unwanted === undefined ? serviceAddress(place, fields, options, report) : { missing: unwanted };
+  if (typeof address === 'object') {
+    if (unwanted === undefined) report.say('warn', `port ${port.key} is not registered: ${address.missing}.`);
+    report.ignore(port.key, address.missing);
+    return [];
+  }
+  const target = { address, port: numberField(fields, 'port', report) ?? number };
+  const health = dockerHealth(container);
+  const check = checkOf(
+    fields,
+    { ...target, exposedPort: port.number, containerId: container.id, hasHealthcheck: health !== undefined },
+    options.dockerHealth,
+    report,
+  );
+  return [
+    {
+      id: ids.give(fields, port),
+      name: serviceName(fields, port, naming),
+      ...target,
+      protocol: port.protocol,
+      tags: tags.for(fields, port),
+      meta: metadata(fields),
+      ...compact({
+        check,
+        ttl: options.ttl,
+        weight: numberField(fields, 'weight', report),
+        enableTagOverride: flag(fields, 'enable_tag_override', report) || undefined,
+        // Where another check is asked for, that one says how the service is.
+        health: container.state === 'paused' ? PAUSED : check?.type === 'docker' ? health : undefined,
+      }),
+      origin: {
+        containerId: container.id,
+        containerName: container.name,
+        image: container.image,
+        exposedPort: port.number,
+        startedAt: container.startedAt,
+      },
+    },
+  ];
+}
+
+/** Why the user does not want the port registered; undefined where they do. */
+function unwantedBecause(fields: PortFields, options: DeriveOptions): string | undefined {
+  if (isOn(fields, 'ignore')) return `${quote(fields.get('ignore')?.key ?? '')} asks to ignore it`;
+  if (options.explicit && fieldText(fields, 'name') === undefined) {
+    return 'it has no SERVICE_NAME, which --explicit asks for; set SERVICE_NAME';
+  }
+  return undefined;
+}

@@ -1,0 +1,146 @@
+import type { Container, ContainerPort } from './container.ts';
+import { portNumber } from './read.ts';
+import { quote, type Report } from './report.ts';
+import type { Protocol } from './service.ts';
+
+/** What a container says of its services in one label or environment variable, `SERVICE_…`. */
+export interface Field {
+  /** As written, `SERVICE_80_NAME`. */
+  readonly key: string;
+  /** Lower case, without `SERVICE_` and the port: `name`. */
+  readonly name: string;
+  readonly value: string;
+  /** The ports that it is about; all of them where absent. */
+  readonly ports?: PortRange;
+}
+
+interface PortRange {
+  readonly first: number;
+  readonly last: number;
+  readonly protocol?: Protocol;
+}
+
+/** The fields that count for one port, by name. */
+export type PortFields = ReadonlyMap<string, Field>;
+
+const PREFIX = 'SERVICE_';
+
+/** How many keys one notice lists. */
+const LISTED = 10;
+
+/**
+ * Every `SERVICE_*` field of a container. Those that count more come later: a field for a port and protocol above one
+ * for the port, above one for a range (the narrower the more), above one for the container; and among these, a label
+ * above the environment.
+ */
+export class ServiceFields {
+  readonly #fields: readonly Field[];
+  readonly #strays: readonly string[];
+
+  constructor({ labels, environment }: Container) {
+    const strays: string[] = [];
+    const read = (source: ReadonlyMap<string, string>): Field[] =>
+      [...source]
+        .filter(([key]) => key.startsWith(PREFIX))
+        // Upper and lower case may name one field twice: the one in capitals counts.
+        .sort(([a], [b]) => (a < b ? 1 : -1))
+        .flatMap(([key, value]) => {
+          const field = readField(key, value);
+          if (field === undefined) strays.push(key);
+          return field ?? [];
+        });
+    const fields = [...read(environment), ...read(labels)];
+    this.#fields = fields.sort((a, b) => specificity(a) - specificity(b));
+    this.#strays = strays;
+  }
+
+  for(port: ContainerPort): PortFields {
+    return new Map(this.#fields.filter((field) => concerns(field, port)).map((field) => [field.name, field]));
+  }
+
+  /** Whether some field is about this port in particular. */
+  singleOut(port: ContainerPort): boolean {
+    return this.#fields.some((field) => field.ports !== undefined && concerns(field, port));
+  }
+
+  /** One notice on the keys that look like ours and are not, such as those for a port that the container lacks. */
+  reportStrays(ports: readonly ContainerPort[], report: Report): void {
+    const lost = this.#fields.filter((field) => field.ports && !ports.some((port) => concerns(field, port)));
+    const keys = [...new Set([...this.#strays, ...lost.map(({ key }) => key)])].sort();
+    if (keys.length === 0) return;
+    const more = keys.length > LISTED ? ` and ${keys.length - LISTED} more` : '';
+    report.say(
+      'debug',
+      `${keys.slice(0, LISTED).map(quote).join(', ')}${more} name no field, or no port of this container; ignored.`,
+    );
+  }
+}
+
+/** @returns undefined where the key names no field */
+function readField(key: string, value: string): Field | undefined {
+  const path = key.slice(PREFIX.length).toLowerCase();
+  const [, first, last, rest] = /^(\d+)(?:-(\d+))?_(.*)$/s.exec(path) ?? [];
+  if (first === undefined) return path === '' ? undefined : { key, name: path, value };
+  const [, protocol, field] = /^(tcp|udp|sctp)_(.*)$/s.exec(rest ?? '') ?? [];
+  const name = field ?? rest;
+  if (!name) return undefined;
+  const ports = { first: portNumber(first) ?? 0, last: portNumber(last ?? first) ?? 0 };
+  return { key, name, value, ports: protocol === undefined ? ports : { ...ports, protocol: protocol as Protocol } };
+}
+
+function concerns({ ports }: Field, { number, protocol }: ContainerPort): boolean {
+  if (ports === undefined) return true;
+  return ports.first <= number && number <= ports.last && (ports.protocol ?? protocol) === protocol;
+}
+
+/** Wider than any range that a key can give. */
+const ALL_PORTS: PortRange = { first: 0, last: 65_536 };
+
+function specificity({ ports = ALL_PORTS }: Field): number {
+  return 2 * (ports.first - ports.last) + (ports.protocol === undefined ? 0 : 1);
+}
+
+/** The field's value; undefined where it is missing or empty. */
+export function fieldText(fields: PortFields, name: string): string | undefined {
+  return fields.get(name)?.value || undefined;
+}
+
+/** Whether the field is there with any value but empty, `false` and `0`. */
+export function isOn(fields: PortFields, name: string): boolean {
+  return !['', 'false', '0'].includes(fields.get(name)?.value.toLowerCase() ?? '');
+}
+
+/** A field that is `true` or `false`; undefined, with a notice, where it is neither. */
+export function flag(fields: PortFields, name: string, report: Report): boolean | undefined {
+  const field = fields.get(name);
+  if (field === undefined || field.value === '') return undefined;
+  if (/^(true|1)$/i.test(field.value)) return true;
+  if (/^(false|0)$/i.test(field.value)) return false;
+  refuse(field, 'neither true nor false', report);
+  return undefined;
+}
+
+/** A field that is a whole number from 1 to 65535, such as a port, or a weight in an SRV record or in Consul. */
+export function numberField(fields: PortFields, name: string, report: Report): number | undefined {
+  const field = fields.get(name);
+  if (field === undefined || field.value === '') return undefined;
+  const number = portNumber(field.value);
+  if (number === undefined) refuse(field, 'no whole number from 1 to 65535', report);
+  return number;
+}
+
+/** Says that a field's value is wrong, and that it does not count. */
+export function refuse({ key, value }: Field, what: string, report: Report): void {
+  report.say('warn', `${quote(key)} is ${quote(value)}, which is ${what}; it is ignored.`);
+}
+
+/** Fields with a meaning of their own, which are no metadata. */
+const OWN = new Set(['id', 'name', 'tags', 'ignore', 'ip', 'port', 'internal', 'weight', 'network']);
+
+/** Every other field, the `check_*` ones included, as gliderlabs/registrator sends them. */
+export function metadata(fields: PortFields): Readonly<Record<string, string>> {
+  const others = [...fields.values()].filter(({ name }) => !OWN.has(name));
+  return Object.fromEntries(others.map(({ name, value }): [string, string] => [name, value]).sort(byName));
+}
+
+const byName = ([a]: [string, string], [b]: [string, string]) => (a < b ? -1 : 1);

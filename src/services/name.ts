@@ -1,0 +1,46 @@
+import type { ContainerSnapshot } from '../docker/index.ts';
+import { type Container, type ContainerPort, readContainer } from './container.ts';
+import { fieldText, type PortFields } from './fields.ts';
+
+/** What the name of a service is made of where no field gives one. */
+export interface Naming {
+  /** The image's base name. */
+  readonly fallback: string;
+  /** Whether the container offers more than one port: its services then need the port in their names. */
+  readonly grouped: boolean;
+}
+
+export function serviceName(fields: PortFields, port: ContainerPort, { fallback, grouped }: Naming): string {
+  const given = fieldText(fields, 'name');
+  const name = given ?? fallback;
+  const forThisPort = given !== undefined && fields.get('name')?.ports !== undefined;
+  return grouped && !forThisPort ? `${name}-${port.number}` : name;
+}
+
+/** The image's base name: its last path part without tag and digest; the container's name where there is none. */
+export function defaultName(container: Container, imageTags: readonly string[] = []): string {
+  const image = knownOnlyById(container)
+    ? [...imageTags].sort().find((tag) => !tag.startsWith('<none>'))
+    : container.image;
+  return baseName(image ?? '') || container.name;
+}
+
+function baseName(image: string): string {
+  const [withTag = ''] = image.split('@', 1);
+  const lastPart = withTag.slice(withTag.lastIndexOf('/') + 1);
+  return lastPart.split(':', 1)[0] ?? '';
+}
+
+/**
+ * Whether the container was started from an image ID, which says nothing of a name: the image's own tags are wanted
+ * then, as `DeriveContext.imageTags`. The container's inspection does not have them.
+ */
+export function needsImageTags(snapshot: ContainerSnapshot): boolean {
+  return knownOnlyById(readContainer(snapshot));
+}
+
+/** Docker takes any unambiguous beginning of an ID, which could be a name as well: it has to begin the real one. */
+function knownOnlyById({ image, imageId }: Container): boolean {
+  if (image.startsWith('sha256:') || /^[0-9a-f]{64}$/.test(image)) return true;
+  return /^[0-9a-f]{4,}$/.test(image) && imageId.startsWith(`sha256:${image}`);
+}
