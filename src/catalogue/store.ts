@@ -30,7 +30,7 @@ export interface Change {
 }
 
 /** What one group of readers sees of the catalogue; each has an index of its own, so that it is woken for its own changes only. */
-export type Topic = 'services' | 'checks' | 'all' | { readonly service: string };
+export type Topic = 'node' | 'services' | 'checks' | 'all' | { readonly service: string };
 
 /** The catalogue's state. No I/O and no clock; whoever reads it sees every change that was made before. */
 export class Store {
@@ -76,11 +76,13 @@ export class Store {
   }
 
   /** The lower-case names that have instances. */
-  names(): IteratorObject<string> {
-    return this.#byName.keys();
+  names(): string[] {
+    return [...this.#byName.keys()];
   }
 
   indexOf(topic: Topic): number {
+    // There is one node, and it stays as it is.
+    if (topic === 'node') return 1;
     if (topic === 'services') return this.#servicesIndex;
     if (topic === 'checks') return this.#checksIndex;
     if (topic === 'all') return this.#index;

@@ -95,7 +95,6 @@ export class DockerWatcher {
         shouldRetry: () => true,
         onFailedAttempt: ({ error, attemptNumber }) => {
           if (this.#up || (this.#connections === 0 && attemptNumber === 1)) this.#tellAway(error.message);
-          this.#up = false;
         },
       },
     );
@@ -113,10 +112,10 @@ export class DockerWatcher {
     const consumed = this.#consume(events, () => watchdog.refresh());
     try {
       const end = await Promise.race([consumed, silence.promise, resync]);
-      if (end === 'ended') this.#log.debug("Docker's event stream ended; opening it again");
+      if (end === 'ended') this.#tellAway('the event stream ended');
     } catch (error) {
       signal.throwIfAborted();
-      this.#log.debug({ err: (error as Error).message }, "Docker's event stream broke; opening it again");
+      this.#tellAway((error as Error).message);
     } finally {
       clearTimeout(watchdog);
     }
@@ -140,6 +139,7 @@ export class DockerWatcher {
   }
 
   #tellAway(reason: string): void {
+    this.#up = false;
     this.#log.warn(
       { err: reason },
       'Docker does not answer; what is registered stays, and it is tried again. Is the engine up, and may registrator read its socket?',

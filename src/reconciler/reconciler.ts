@@ -19,6 +19,11 @@ export interface ReconcilerOptions {
   readonly retryIntervalMs: number;
 }
 
+interface Held {
+  readonly entry: Entry;
+  readonly service?: Service;
+}
+
 /** Requests under way at once to one registry. */
 const CONCURRENCY = 16;
 /** No two readings of a registry that drops connections come closer than this, in milliseconds. */
@@ -31,8 +36,8 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #log: Logger;
   readonly #wanted = new Wanted();
-  /** What the registry holds of ours, as far as we know. */
-  readonly #actual = new Map<string, Entry>();
+  /** What the registry holds of ours, as far as we know, with the service that we wrote it for. */
+  readonly #actual = new Map<string, Held>();
   readonly #queue: KeyedQueue;
   /** Keys written since the reading under way began: what it says of them is out of date. */
   #touched: Set<string> | undefined;
@@ -88,7 +93,8 @@ export class Reconciler {
   /** Removes everything of ours from the registry; for `--deregister-on-exit`, after `run` has ended. */
   async deregisterAll(signal: AbortSignal): Promise<void> {
     if (!this.#connected) return;
-    const entries = [...this.#actual.values()].filter(({ key }) => this.#wanted.get(key) !== undefined);
+    const own = [...this.#actual.keys()].filter((key) => this.#wanted.get(key) !== undefined);
+    const entries = own.flatMap((key) => this.#actual.get(key)?.entry ?? []);
     for (let at = 0; at < entries.length; at += CONCURRENCY * this.registry.batchSize) {
       const part = entries.slice(at, at + CONCURRENCY * this.registry.batchSize);
       const batches = Array.from({ length: Math.ceil(part.length / this.registry.batchSize) }, (_, n) =>
@@ -173,7 +179,7 @@ export class Reconciler {
       const found = new Set<string>();
       for (const entry of entries) {
         found.add(entry.key);
-        if (!touched.has(entry.key)) this.#actual.set(entry.key, entry);
+        if (!touched.has(entry.key)) this.#actual.set(entry.key, { ...this.#actual.get(entry.key), entry });
       }
       let gone = 0;
       for (const key of this.#actual.keys()) {
@@ -198,7 +204,7 @@ export class Reconciler {
 
   #difference(key: string): 'register' | 'refresh' | 'deregister' | 'none' {
     const wanted = this.#wanted.get(key)?.entry;
-    const actual = this.#actual.get(key);
+    const actual = this.#actual.get(key)?.entry;
     if (wanted === undefined) {
       const stale = actual !== undefined && this.#desired.complete && !this.#desired.isKept(actual.id);
       return stale ? 'deregister' : 'none';
@@ -229,7 +235,7 @@ export class Reconciler {
   async #work(keys: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>> {
     const register: WantedEntry[] = [];
     const refresh: WantedEntry[] = [];
-    const deregister: Entry[] = [];
+    const deregister: Held[] = [];
     for (const key of keys) {
       const wanted = this.#wanted.get(key);
       const actual = this.#actual.get(key);
@@ -243,21 +249,17 @@ export class Reconciler {
     // Register first: where an instance moves to another key, there is one at every moment.
     await this.#attempt(register, failed, 'register', (batch) => this.registry.register(services(batch), signal));
     await this.#attempt(refresh, failed, 'refresh', async (batch) => this.registry.refresh?.(services(batch), signal));
-    await this.#attempt(
-      deregister.map((entry) => ({ entry })),
-      failed,
-      'deregister',
-      (batch) =>
-        this.registry.deregister(
-          batch.map(({ entry }) => entry),
-          signal,
-        ),
+    await this.#attempt(deregister, failed, 'deregister', (batch) =>
+      this.registry.deregister(
+        batch.map(({ entry }) => entry),
+        signal,
+      ),
     );
     if ([...failed.values()].some((error) => !(error instanceof RefusedError))) void this.#probe(signal);
     return failed;
   }
 
-  async #attempt<T extends { readonly entry: Entry; readonly service?: Service }>(
+  async #attempt<T extends Held>(
     batch: readonly T[],
     failed: Map<string, Error>,
     action: 'register' | 'refresh' | 'deregister',
@@ -278,7 +280,7 @@ export class Reconciler {
         continue;
       }
       if (action === 'deregister') this.#actual.delete(entry.key);
-      else this.#actual.set(entry.key, entry);
+      else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
       this.#tellOfSuccess(action, entry, service);
     }
   }
@@ -292,7 +294,7 @@ export class Reconciler {
       const due: Service[] = [];
       for (const { service, entry } of this.#wanted.values()) {
         const expires = service.ttl !== undefined || service.check?.type === 'docker';
-        if (expires && this.#actual.get(entry.key)?.content === entry.content) due.push(service);
+        if (expires && this.#actual.get(entry.key)?.entry.content === entry.content) due.push(service);
       }
       if (due.length === 0) continue;
       await this.registry.refresh(due, signal).catch((error: unknown) => this.#trouble(message(error)));

@@ -1,10 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdEndpoints } from './etcd-endpoints.ts';
 import type { EtcdCredentials } from './etcd-uri.ts';
 import { HttpStatusError } from './http.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 /** Codes of gRPC that etcd's refusals carry (grpc/codes). */
-export const INVALID_ARGUMENT = 3;
 export const NOT_FOUND = 5;
 export const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
@@ -12,6 +12,8 @@ const FAILED_PRECONDITION = 9;
 const UNIMPLEMENTED = 12;
 const UNAUTHENTICATED = 16;
 
+const TOKEN_TRIES = 3;
+const TOKEN_PAUSE_MS = 300;
 /** Keys that one answer holds at most. */
 const PAGE = 2_000;
 
@@ -141,14 +143,9 @@ export class EtcdClient {
 
   /** @returns whether the lease is there still */
   async keepAlive(id: string, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#call<{ result?: { TTL?: string }; error?: { message?: string } }>(
-      '/v3/lease/keepalive',
-      signal,
-      { ID: id },
-    );
-    // The answer is a stream, of one message here; what fails in a stream comes with status 200.
-    if (answer.result === undefined) throw new Error(answer.error?.message ?? 'etcd did not answer the keep-alive');
-    return Number(answer.result.TTL ?? 0) > 0;
+    const answer = await this.#call<{ result?: { TTL?: string } }>('/v3/lease/keepalive', signal, { ID: id });
+    // A lease that is gone has no TTL.
+    return Number(answer.result?.TTL ?? 0) > 0;
   }
 
   lost(signal: AbortSignal): Promise<string> {
@@ -166,16 +163,18 @@ export class EtcdClient {
       const token = await this.#authenticated(signal);
       try {
         const headers = token === undefined ? {} : { Authorization: token };
-        return await this.#endpoints.request<T>('POST', path, { body, headers, signal });
+        const answer = await this.#endpoints.request<T>('POST', path, { body, headers, signal });
+        throwStreamError(answer);
+        return answer;
       } catch (error) {
         const refusal = asRefusal(error);
-        if (!(refusal instanceof EtcdRefusal)) throw refusal;
-        if (tries === 1 && wantsToken(refusal) && this.#credentials !== undefined) {
-          // Simple tokens live in a member's memory, and for five minutes of silence (etcd: --auth-token-ttl).
-          if ((await this.#token?.catch(() => undefined)) === token) this.#token = undefined;
-          continue;
-        }
-        throw wantsToken(refusal) && this.#credentials === undefined ? new Error(NEEDS_USER) : refusal;
+        if (!(refusal instanceof EtcdRefusal) || !wantsToken(refusal)) throw refusal;
+        if (this.#credentials === undefined) throw new Error(NEEDS_USER);
+        if (tries === TOKEN_TRIES) throw new Error(`etcd does not take the token that it gave («${refusal.message}»)`);
+        // A member that lags behind does not know a new token yet.
+        if (tries > 1) await sleep(TOKEN_PAUSE_MS * (0.5 + Math.random()), undefined, { signal });
+        // Simple tokens live in the members' memory, and for five minutes of silence (etcd: --auth-token-ttl).
+        if ((await this.#token?.catch(() => undefined)) === token) this.#token = undefined;
       }
     }
   }
@@ -211,6 +210,12 @@ const NEEDS_USER = 'etcd asks for a user: set ETCD_USERNAME, and ETCD_PASSWORD o
 
 function wantsToken({ code, message }: EtcdRefusal): boolean {
   return code === UNAUTHENTICATED || /user name is empty|revision in header is old/.test(message);
+}
+
+/** An answer that is a stream says in its body, with status 200, what failed. */
+function throwStreamError(answer: unknown): void {
+  const { error } = (answer ?? {}) as { error?: { grpc_code?: number; message?: string } };
+  if (error !== undefined) throw new EtcdRefusal(error.grpc_code ?? 0, error.message ?? 'no reason given');
 }
 
 function asRefusal(error: unknown): unknown {

@@ -98,15 +98,18 @@ export interface Stored {
 }
 
 /**
- * Those that are ours: by their key, by a claim (all claims by claimed key, any owner's), or because this process wrote
- * them. A claim of ours without its key is an entry too, one that differs from any: it is written anew, or removed.
+ * Those that are ours: by their key, by a claim, or because they are known for it otherwise. A claim of ours without its
+ * key is an entry too, one that differs from any: it is written anew, or removed.
+ *
+ * @param claims everybody's, by claimed key
+ * @param known keys that are ours though there is no claim
  */
 export function ownEntries(
   layout: Layout,
   owner: Owner,
   stored: readonly Stored[],
   claims: ReadonlyMap<string, string>,
-  written: ReadonlySet<string>,
+  known: ReadonlySet<string>,
 ): Entry[] {
   const byKey = new Map(stored.map((one) => [one.key, one]));
   const entries: Entry[] = [];
@@ -114,7 +117,7 @@ export function ownEntries(
     const parts = partsOf(layout, key);
     if (parts === undefined) continue;
     const claim = claims.get(key);
-    const own = isOwnId(owner.host, parts[1]) || (claim === undefined ? written.has(key) : isOwnClaim(owner, claim));
+    const own = isOwnId(owner.host, parts[1]) || (claim === undefined ? known.has(key) : isOwnClaim(owner, claim));
     if (!own) continue;
     const { name = parts[0], id = parts[1] } = parseClaim(claim ?? '') ?? {};
     const { address = '', port = 0 } = layout.parse(value) ?? {};

@@ -124,7 +124,7 @@ class EtcdLegacy implements Registry {
       ({ key = '', value = '', ttl }): Stored => ({ key, value, bound: this.#boundText(key, ttl) }),
     );
     const byKey = new Map(leaves(claims).map(({ key = '', value = '' }) => [claimedKey(this.#layout, key), value]));
-    return ownEntries(this.#layout, this.#owner, stored, byKey, this.#written);
+    return ownEntries(this.#layout, this.#owner, stored, byKey, new Set());
   }
 
   /** Extends the TTL without a word to those who watch the key; one that has gone is written anew. */

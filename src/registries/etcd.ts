@@ -124,8 +124,8 @@ class Etcd implements Registry {
     ]);
     this.#claims = new Map(claims.map(({ key, value }) => [claimedKey(this.#layout, key), value]));
     const stored = pairs.map((pair): Stored => ({ key: pair.key, value: pair.value, bound: this.#boundText(pair) }));
-    const written = new Set(this.#bound.keys());
-    return ownEntries(this.#layout, this.#owner, stored, this.#claims, written);
+    const known = new Set(this.#withoutClaims ? this.#bound.keys() : []);
+    return ownEntries(this.#layout, this.#owner, stored, this.#claims, known);
   }
 
   /** Keeps the lease alive; where it is gone, and its keys with it, they are written anew under another one. */

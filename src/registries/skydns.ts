@@ -72,7 +72,7 @@ export const idLabel = (id: string) => (LABEL.test(id) ? id : cleaned(id));
 
 /** The label of a service's name, under which people look for it: names differ in more than case, as in DNS. */
 export function nameLabel(name: string): string {
-  const lower = name.toLowerCase();
+  const lower = name.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
   return NAME_LABEL.test(lower) ? lower : cleaned(name);
 }
 

@@ -29,14 +29,14 @@ const toConsul = () => start(`consul://${consul.address}`);
 describe('registrator converges', () => {
   it('when Docker is restarted under it, and says so', async () => {
     await using registrator = toConsul();
-    await engine.run('-P', '--name', 'a', '--restart', 'always', 'redis');
-    await engine.run('-P', '--name', 'b', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379', 'node1:b:6379']));
+    await engine.run('-P', '--name', 'aa', '--restart', 'always', 'redis');
+    await engine.run('-P', '--name', 'bb', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379', 'node1:bb:6379']));
     await engine.restart();
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']), { deadlineMs: 20_000 });
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']), { deadlineMs: 20_000 });
     await registrator.waitForLog('Docker answers again; caught up');
-    await engine.run('-P', '--name', 'c', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379', 'node1:c:6379']));
+    await engine.run('-P', '--name', 'cc', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379', 'node1:cc:6379']));
   });
 
   it('when the event stream is cut and containers come and go meanwhile', async () => {
@@ -47,36 +47,36 @@ describe('registrator converges', () => {
         host: `tcp://${proxy.address}`,
       },
     );
-    await engine.run('-P', '--name', 'a', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     await proxy.stop();
     await registrator.waitForLog('Docker does not answer');
-    await engine.docker('rm', '-f', 'a');
-    await engine.run('-P', '--name', 'b', 'redis');
+    await engine.docker('rm', '-f', 'aa');
+    await engine.run('-P', '--name', 'bb', 'redis');
     await proxy.start();
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:b:6379']));
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:bb:6379']));
   });
 
   it('when Consul is restarted with an empty data directory, and says so', async () => {
     await using registrator = toConsul();
-    await engine.run('-P', '--name', 'a', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     await consul.restart({ emptyData: true });
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     await registrator.waitForLog('1 services of this host were gone from the registry; registering them again');
   });
 
   it('when Consul was away for a while, and says so once each way', async () => {
     await using registrator = toConsul();
-    await engine.run('-P', '--name', 'a', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     await consul.stop();
-    await engine.run('-P', '--name', 'b', 'redis');
+    await engine.run('-P', '--name', 'bb', 'redis');
     await registrator.waitForLog('the registry does not answer');
-    await engine.docker('rm', '-f', 'a');
+    await engine.docker('rm', '-f', 'aa');
     await sleep(1_000);
     await consul.start();
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:b:6379']), { deadlineMs: 20_000 });
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:bb:6379']), { deadlineMs: 20_000 });
     await registrator.waitForLog('the registry answers again');
     const away = registrator.lines.filter(({ msg }) => msg?.includes('the registry does not answer'));
     expect(away).toHaveLength(1);
@@ -84,21 +84,21 @@ describe('registrator converges', () => {
 
   it('after kill -9: no duplicate, nothing stale, and nothing of others touched', async () => {
     await consul.api('PUT', '/v1/agent/service/register', { ID: 'operators', Name: 'x' });
-    await consul.api('PUT', '/v1/agent/service/register', { ID: 'node2:a:6379', Name: 'redis' });
+    await consul.api('PUT', '/v1/agent/service/register', { ID: 'node2:aa:6379', Name: 'redis' });
     const first = toConsul();
-    await engine.run('-P', '--name', 'a', 'redis');
-    await engine.run('-P', '--name', 'b', '-e', 'SERVICE_ID=own-id', 'redis');
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await engine.run('-P', '--name', 'bb', '-e', 'SERVICE_ID=own-id', 'redis');
     await eventuallyPasses(async () =>
-      expect(await held()).toEqual(['node1:a:6379', 'node2:a:6379', 'operators', 'own-id']),
+      expect(await held()).toEqual(['node1:aa:6379', 'node2:aa:6379', 'operators', 'own-id']),
     );
     await first.stop('SIGKILL');
-    await engine.docker('rm', '-f', 'b');
-    await engine.run('-P', '--name', 'c', 'redis');
+    await engine.docker('rm', '-f', 'bb');
+    await engine.run('-P', '--name', 'cc', 'redis');
     await using _second = toConsul();
     await eventuallyPasses(async () =>
-      expect(await held()).toEqual(['node1:a:6379', 'node1:c:6379', 'node2:a:6379', 'operators']),
+      expect(await held()).toEqual(['node1:aa:6379', 'node1:cc:6379', 'node2:aa:6379', 'operators']),
     );
-    for (const id of ['operators', 'node2:a:6379']) await consul.api('PUT', `/v1/agent/service/deregister/${id}`);
+    for (const id of ['operators', 'node2:aa:6379']) await consul.api('PUT', `/v1/agent/service/deregister/${id}`);
   });
 });
 
@@ -108,7 +108,7 @@ describe('registrator', () => {
     const first = start('--log-level', 'debug', `consul://${recorder.address}`);
     await first.waitForLog('looked at every container');
     const before = recorder.requests.length;
-    await engine.run('-P', '--name', 'a', 'redis');
+    await engine.run('-P', '--name', 'aa', 'redis');
     await eventuallyPasses(() => expect(recorder.registrations).toHaveLength(1));
     expect(recorder.requests.slice(before)).toEqual(['PUT /v1/agent/service/register']);
     await first.stop();
@@ -118,11 +118,11 @@ describe('registrator', () => {
   });
 
   it('keeps services when it is stopped, and removes them with --deregister-on-exit', async () => {
-    await engine.run('-P', '--name', 'a', 'redis');
+    await engine.run('-P', '--name', 'aa', 'redis');
     const first = toConsul();
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     expect(await first.stop()).toBe(0);
-    expect(await held()).toEqual(['node1:a:6379']);
+    expect(await held()).toEqual(['node1:aa:6379']);
     const second = start('--deregister-on-exit', `consul://${consul.address}`);
     await second.waitForLog('looked at every container');
     expect(await second.stop()).toBe(0);
@@ -157,16 +157,16 @@ describe('registrator', () => {
 
   it('follows docker rename', async () => {
     await using _registrator = toConsul();
-    await engine.run('-P', '--name', 'a', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
-    await engine.docker('rename', 'a', 'b');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:b:6379']));
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
+    await engine.docker('rename', 'aa', 'bb');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:bb:6379']));
   });
 
   it('serves several registries, one of which is away', async () => {
     await using registrator = start('consul://127.0.0.1:1', `consul://${consul.address}`);
-    await engine.run('-P', '--name', 'a', 'redis');
-    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:a:6379']));
+    await engine.run('-P', '--name', 'aa', 'redis');
+    await eventuallyPasses(async () => expect(await held()).toEqual(['node1:aa:6379']));
     await registrator.waitForLog(
       ({ registry, msg }) => registry === 'consul://127.0.0.1:1' && /does not answer/.test(msg ?? ''),
     );

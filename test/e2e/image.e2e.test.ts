@@ -105,7 +105,15 @@ describe('the image', () => {
       promisify(execFile)(
         'docker-compose',
         ['-p', 'demo', '-f', join(root, 'docker-compose.yml'), '-f', override, ...words],
-        { env: { PATH: process.env.PATH, DOCKER_HOST: host.host, CONSUL_IMAGE: 'consul:test', REDIS_IMAGE: 'redis' } },
+        {
+          env: {
+            PATH: process.env.PATH,
+            DOCKER_HOST: host.host,
+            DOCKER_SOCKET: host.socket,
+            CONSUL_IMAGE: 'consul:test',
+            REDIS_IMAGE: 'redis',
+          },
+        },
       );
     const instances = async () =>
       JSON.parse(

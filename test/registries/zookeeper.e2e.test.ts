@@ -4,10 +4,10 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { RefusedError, type Registry } from '../../src/registries/registry.ts';
 import { zooKeeper } from '../../src/registries/zookeeper.ts';
-import type { Service } from '../../src/services/index.ts';
 import { eventuallyPasses, holds } from '../support/eventually.ts';
 import { FaultProxy } from '../support/proxy.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { serviceOf } from './service.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
 const signal = new AbortController().signal;
@@ -84,14 +84,14 @@ describe('zookeeper', () => {
 
   test('nodes are ephemeral, in the layout of gliderlabs/registrator', async () => {
     const registry = await connect('/layout/of/it');
-    await registry.register([service(8080, { tags: ['a', 'b'], meta: { color: 'blue' } })], signal);
+    await registry.register([serviceOf(8080, { tags: ['a', 'b'], meta: { color: 'blue' } })], signal);
     const { text = '', session } = (await bystander.read('/layout/of/it/web/10.1.2.3:8080')) ?? {};
     expect(JSON.parse(text)).toEqual({
       Name: 'web',
       IP: '10.1.2.3',
       PublicPort: 8080,
-      PrivatePort: 80,
-      ContainerID: '0123456789ab',
+      PrivatePort: 6379,
+      ContainerID: 'web-00000000',
       Tags: ['a', 'b'],
       Attrs: {
         color: 'blue',
@@ -104,13 +104,13 @@ describe('zookeeper', () => {
     for (const parent of ['/layout', '/layout/of', '/layout/of/it', '/layout/of/it/web']) {
       expect((await bystander.read(parent))?.session).toBe('0000000000000000');
     }
-    await registry.deregister([registry.entry(service(8080))], signal);
+    await registry.deregister([registry.entry(serviceOf(8080))], signal);
     expect(await bystander.children('/layout/of/it')).toEqual([]);
   });
 
   test('at the root, other people’s nodes are passed by', async () => {
     const registry = await connect('');
-    await registry.register([service(80, { name: 'at-root' })], signal);
+    await registry.register([serviceOf(80, { name: 'at-root' })], signal);
     expect((await registry.registered(signal)).map(({ key }) => key)).toEqual(['/at-root/10.1.2.3:80']);
     await registry.deregister(await registry.registered(signal), signal);
     expect(await bystander.exists('/at-root')).toBe(false);
@@ -119,18 +119,18 @@ describe('zookeeper', () => {
   test('a node that gliderlabs/registrator left at the same place is taken over', async () => {
     const old = await new Bystander(server.address).connect();
     const registry = await connect('/adopt');
-    await registry.register([service(81)], signal);
+    await registry.register([serviceOf(81)], signal);
     const node = {
       Name: 'web',
       IP: '10.1.2.3',
       PublicPort: 80,
-      PrivatePort: 80,
+      PrivatePort: 6379,
       ContainerID: 'c',
       Tags: [],
       Attrs: {},
     };
     await old.create('/adopt/web/10.1.2.3:80', JSON.stringify(node), zookeeper.CreateMode.EPHEMERAL);
-    await registry.register([service(80)], signal);
+    await registry.register([serviceOf(80)], signal);
     old.close();
     await holds(async () => expect((await bystander.children('/adopt/web'))?.length).toBe(2), 500);
     expect(await registry.registered(signal)).toHaveLength(2);
@@ -138,24 +138,24 @@ describe('zookeeper', () => {
 
   test('a persistent node, which only a person makes, is left alone', async () => {
     const registry = await connect('/manual');
-    await registry.register([service(81)], signal);
+    await registry.register([serviceOf(81)], signal);
     await bystander.create('/manual/web/10.1.2.3:80', 'by hand', zookeeper.CreateMode.PERSISTENT);
-    const failure = await registry.register([service(80)], signal).catch((error: unknown) => error);
+    const failure = await registry.register([serviceOf(80)], signal).catch((error: unknown) => error);
     expect(failure).toMatchObject({ failures: new Map([['/manual/web/10.1.2.3:80', expect.any(RefusedError)]]) });
-    await registry.deregister([registry.entry(service(81))], signal);
+    await registry.deregister([registry.entry(serviceOf(81))], signal);
     expect((await bystander.read('/manual/web/10.1.2.3:80'))?.text).toBe('by hand');
   });
 
   test('a short loss of the connection keeps the session, and nothing is written again', async () => {
     await using proxy = await new FaultProxy(server.port).start();
     const registry = await connect('/short', { address: proxy.address });
-    await registry.register([service(80)], signal);
+    await registry.register([serviceOf(80)], signal);
     const before = await bystander.read('/short/web/10.1.2.3:80');
     const lost = registry.lost?.(signal);
     proxy.cut();
     expect(await lost).toBe('the connection to ZooKeeper was lost');
     await eventuallyPasses(() => registry.connect(signal));
-    expect(await registry.registered(signal)).toEqual([registry.entry(service(80))]);
+    expect(await registry.registered(signal)).toEqual([registry.entry(serviceOf(80))]);
     await holds(async () => expect(await bystander.read('/short/web/10.1.2.3:80')).toEqual(before), 2_500, 100);
     expect(proxy.connections).toBe(2);
   });
@@ -163,7 +163,7 @@ describe('zookeeper', () => {
   test('a session that expired is replaced, and what it held can be registered again', async () => {
     await using proxy = await new FaultProxy(server.port).start();
     const registry = await connect('/expiry', { address: proxy.address });
-    await registry.register([service(80), service(81)], signal);
+    await registry.register([serviceOf(80), serviceOf(81)], signal);
     const lost = registry.lost?.(signal);
     await proxy.stop();
     await lost;
@@ -172,14 +172,14 @@ describe('zookeeper', () => {
     await proxy.start();
     await eventuallyPasses(() => registry.connect(signal));
     expect(await registry.registered(signal)).toEqual([]);
-    await registry.register([service(80), service(81)], signal);
+    await registry.register([serviceOf(80), serviceOf(81)], signal);
     expect(await registry.registered(signal)).toHaveLength(2);
   });
 
   test('a connection that has gone silent is noticed within the session’s time-out', async () => {
     await using proxy = await new FaultProxy(server.port).start();
     const registry = await connect('/silent', { address: proxy.address });
-    await registry.register([service(80)], signal);
+    await registry.register([serviceOf(80)], signal);
     const lost = registry.lost?.(signal);
     const started = performance.now();
     proxy.stall();
@@ -202,7 +202,7 @@ describe('zookeeper', () => {
   test('two hosts that come and go under one name never lose each other’s parent', async () => {
     const hosts = await Promise.all(['a', 'b'].map((host) => connect('/race', { host })));
     const comeAndGo = async (registry: Registry, n: number) => {
-      const own = service(80 + n, { id: `${'ab'[n]}:web:80` });
+      const own = serviceOf(80 + n, { id: `${'ab'[n]}:web:80` });
       for (let round = 0; round < 150; round++) {
         await registry.register([own], signal);
         expect(await registry.registered(signal)).toHaveLength(1);
@@ -223,23 +223,3 @@ describe('zookeeper', () => {
     await expect(registry.connect(signal)).rejects.toThrow('closed');
   });
 });
-
-function service(port: number, change: Partial<Service> = {}): Service {
-  return {
-    id: `node1:web:${port}`,
-    name: 'web',
-    address: '10.1.2.3',
-    port,
-    protocol: 'tcp',
-    tags: [],
-    meta: {},
-    origin: {
-      containerId: '0123456789abcdef'.repeat(4),
-      containerName: 'web',
-      image: 'web',
-      exposedPort: 80,
-      startedAt: 0,
-    },
-    ...change,
-  };
-}

@@ -60,7 +60,7 @@ describe('the ZooKeeper session', () => {
   });
 
   test('a server that takes connections and is silent is given up in a third of the time-out; close ends it at once', async () => {
-    const server = createServer();
+    const server = createServer((socket) => socket.on('error', () => undefined).resume());
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const { port } = server.address() as AddressInfo;
     const uri = `zookeeper://127.0.0.1:${port}`;

@@ -111,7 +111,7 @@ export function inspection(container: Container): unknown {
       SecondaryIPAddresses: null,
       SecondaryIPv6Addresses: null,
       ...address,
-      Networks: networksOf(container),
+      Networks: networksOf(container, true),
     },
   };
 }
@@ -139,7 +139,7 @@ export function listEntry(container: Container, reversed: boolean): ListEntry {
   });
   const after = JSON.stringify({
     HostConfig: { NetworkMode: networkMode(spec) },
-    NetworkSettings: { Networks: networksOf(container) },
+    NetworkSettings: { Networks: networksOf(container, false) },
     Mounts: [],
   });
   return { before: `${before.slice(0, -1)},"Status":"`, after: `",${after.slice(1)}` };
@@ -193,14 +193,15 @@ function requested({ publish = {} }: ContainerSpec): Record<string, readonly Por
   );
 }
 
-function networksOf({ id, networks }: Container): Record<string, unknown> {
+/** @param aliases a listing leaves them out */
+function networksOf({ id, networks }: Container, aliases: boolean): Record<string, unknown> {
   return Object.fromEntries(
     [...networks].map(([name, endpoint]) => [
       name,
       {
         IPAMConfig: name === 'bridge' ? null : {},
         Links: null,
-        Aliases: name === 'bridge' || name === 'host' || name === 'none' ? null : [id.slice(0, 12)],
+        Aliases: aliases && !PREDEFINED.has(name) ? [id.slice(0, 12)] : null,
         NetworkID: endpoint.networkId,
         ...addressFields(endpoint),
         DriverOpts: null,
@@ -208,6 +209,8 @@ function networksOf({ id, networks }: Container): Record<string, unknown> {
     ]),
   );
 }
+
+const PREDEFINED = new Set(['bridge', 'host', 'none']);
 
 function addressFields({ networkId, address, gateway }: Endpoint) {
   if (address === '') return NO_ENDPOINT;

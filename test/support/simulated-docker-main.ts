@@ -4,7 +4,7 @@
  */
 import { SimulatedDocker } from './simulated-docker.ts';
 import type { Call, Reply } from './simulated-docker-process.ts';
-import { storm } from './simulated-storm.ts';
+import { type StormOptions, storm } from './simulated-storm.ts';
 
 const docker = await new SimulatedDocker().up();
 
@@ -25,7 +25,7 @@ async function answer({ method, args }: Call): Promise<unknown> {
   if (method === 'requests') return [...docker.requests];
   if (method === 'inspections') return [...docker.inspections.values()];
   if (method === 'containers') return docker.containers;
-  if (method === 'storm') return storm(docker, ...(args as [readonly string[], Parameters<typeof storm>[2]]));
-  const member = docker[method] as (...args: readonly unknown[]) => unknown;
-  return member.apply(docker, args);
+  if (method === 'storm') return storm(docker, ...(args as [readonly string[], StormOptions]));
+  const member = docker[method] as (...args: unknown[]) => unknown;
+  return member.apply(docker, [...args]);
 }

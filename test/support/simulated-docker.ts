@@ -501,8 +501,8 @@ export class SimulatedDocker implements AsyncDisposable {
 
   #answerImage(ref: string, response: ServerResponse): void {
     const id = this.#images.has(ref) ? ref : this.#imageByTag(ref.includes(':') ? ref : `${ref}:latest`);
-    if (id === undefined) return fail(response, 404, `No such image: ${ref}`);
-    send(response, 200, JSON.stringify({ Id: id, RepoTags: this.#images.get(id), RepoDigests: [], Os: 'linux' }));
+    if (id === undefined) fail(response, 404, `No such image: ${ref}`);
+    else send(response, 200, JSON.stringify({ Id: id, RepoTags: this.#images.get(id), RepoDigests: [], Os: 'linux' }));
   }
 
   #answerEvents(query: URLSearchParams, response: ServerResponse): void {

@@ -61,12 +61,8 @@ export class EventBus {
     const due = [event, ...(this.#happens(double, event) ? [event] : []), ...this.#heldBack];
     this.#heldBack = [];
     const wait = typeof delay === 'number' ? delay : delay(event);
-    if (wait === 0) return this.#send(due);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      this.#send(due);
-    }, wait);
-    this.#timers.add(timer);
+    if (wait === 0) this.#send(due);
+    else this.#later(wait, due);
   }
 
   /** @param since nanoseconds since the epoch: kept events from then on come first */
@@ -120,6 +116,14 @@ export class EventBus {
     for (const { response, wants } of this.#streams) {
       for (const event of events) if (wants(event)) response.write(toLine(event));
     }
+  }
+
+  #later(milliseconds: number, events: readonly SimulatedEvent[]): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#send(events);
+    }, milliseconds);
+    this.#timers.add(timer);
   }
 
   #happens(chance: Chance | undefined, event: SimulatedEvent): boolean {

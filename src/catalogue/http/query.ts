@@ -1,15 +1,6 @@
 import { parseDuration } from '../../services/duration.ts';
-
-/** A request that cannot be answered; the message goes to the client as text, as Consul sends its own. */
-export class ApiError extends Error {
-  override readonly name = 'ApiError';
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
+import { ApiError } from './error.ts';
+import { parseFilter } from './filter.ts';
 
 /** The query string as fastify parses it: a key given twice is an array, one without a value an empty string. */
 export type RawQuery = Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -75,5 +66,11 @@ export class QueryParameters {
     const nanoseconds = parseDuration(/^\d{1,9}$/.test(text) ? `${text}s` : text);
     if (nanoseconds === undefined || nanoseconds < 0n) throw new ApiError(400, 'Invalid wait time');
     return nanoseconds === 0n ? DEFAULT_WAIT : Math.min(Number(nanoseconds / 1_000_000n), MAX_WAIT);
+  }
+
+  /** What `?filter=` keeps. */
+  filtered<T>(entries: readonly T[]): readonly T[] {
+    const expression = this.one('filter');
+    return expression === undefined || expression === '' ? entries : entries.filter(parseFilter(expression));
   }
 }

@@ -93,7 +93,11 @@ export function contentHash({ service }: Instance): string {
 }
 
 export function serviceEntry(instance: Instance, store: Store) {
-  return { Node: node(store.node), Service: nodeService(instance), Checks: [serfHealth(store.node), ...checks(instance, store)] };
+  return {
+    Node: node(store.node),
+    Service: nodeService(instance),
+    Checks: [serfHealth(store.node), ...checks(instance, store)],
+  };
 }
 
 export function checks(instance: Instance, store: Store) {
@@ -180,7 +184,10 @@ export function self(store: Store) {
     DebugConfig: {},
     Coord: { Vec: [0, 0, 0, 0, 0, 0, 0, 0], Error: 1.5, Adjustment: 0, Height: 0.00001 },
     Member: member(store.node),
-    Stats: { agent: { services: String(store.size) }, consul: { leader: 'true', leader_addr: leader(store.node), server: 'true' } },
+    Stats: {
+      agent: { services: String(store.size) },
+      consul: { leader: 'true', leader_addr: leader(store.node), server: 'true' },
+    },
     Meta: NODE_META,
   };
 }

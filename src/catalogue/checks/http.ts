@@ -1,0 +1,55 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import axios from 'axios';
+import type { Check, Health } from '../../services/index.ts';
+
+/** Characters of a response that a check's output keeps. */
+const OUTPUT = 4096;
+
+/** Passing for a status of 2xx, warning for 429, else critical, as Consul has it. Rejects without an answer. */
+export async function checkHttp(check: Extract<Check, { type: 'http' }>, signal: AbortSignal): Promise<Health> {
+  const method = check.method ?? 'GET';
+  // A connection of its own each time: a server that takes no new ones is not well.
+  const httpAgent = new HttpAgent({ keepAlive: false });
+  const httpsAgent = new HttpsAgent({ keepAlive: false, rejectUnauthorized: check.tlsSkipVerify !== true });
+  const response = await axios.request<Readable>({
+    url: check.url,
+    method,
+    signal,
+    headers: { 'User-Agent': 'registrator health check', Accept: 'text/plain, text/*, */*', ...headers(check) },
+    httpAgent,
+    httpsAgent,
+    proxy: false,
+    maxRedirects: 10,
+    decompress: false,
+    responseType: 'stream',
+    validateStatus: () => true,
+  });
+  const body = await start(response.data, signal);
+  const output = `HTTP ${method} ${check.url}: ${response.status} ${response.statusText} Output: ${body}`;
+  if (response.status >= 200 && response.status < 300) return { status: 'passing', output };
+  return { status: response.status === 429 ? 'warning' : 'critical', output };
+}
+
+const headers = ({ headers: given = {} }: Extract<Check, { type: 'http' }>) =>
+  Object.fromEntries(Object.entries(given).map(([name, values]) => [name, [...values]]));
+
+/** The beginning of the body; the rest is not waited for. */
+async function start(body: Readable, signal: AbortSignal): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const abort = () => body.destroy();
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= OUTPUT) break;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+    body.destroy();
+  }
+  return Buffer.concat(chunks).toString('utf8').slice(0, OUTPUT);
+}

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../../ops/index.ts';
+import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
+import { checkContent } from '../content.ts';
+import type { Store } from '../store.ts';
+import { milliseconds } from './duration.ts';
+import { checkGrpc } from './grpc.ts';
+import { checkHttp } from './http.ts';
+import { Slots } from './slots.ts';
+import { serviceOfCheck } from './state.ts';
+import { checkTcp } from './tcp.ts';
+
+/** Milliseconds, as Consul has them by default. */
+const INTERVAL = 10_000;
+const TIMEOUT = 10_000;
+const SHORTEST_INTERVAL = 1_000;
+/** Checks under way at once. */
+const CONCURRENCY = 32;
+
+interface Running {
+  readonly content: string;
+  readonly stop: AbortController;
+  /** Of a TTL check: starts its time anew. */
+  readonly reported?: () => void;
+}
+
+/** Runs the health checks of the store's services, and writes their results back. */
+export class CheckRunner {
+  readonly #store: Store;
+  readonly #log: Logger;
+  readonly #slots = new Slots(CONCURRENCY);
+  readonly #running = new Map<string, Running>();
+  readonly #stopped = new AbortController();
+  #toldOfScripts = false;
+
+  constructor(store: Store, log: Logger) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#store.listen(({ kind, instance: { service } }) => {
+      if (kind === 'deregistered') this.#stop(service.id);
+      else if (kind !== 'health') this.#follow(service);
+    }, this.#stopped.signal);
+    for (const { service } of this.#store.all()) this.#follow(service);
+  }
+
+  /** Ends every timer and connection. */
+  close(): void {
+    this.#stopped.abort();
+    for (const id of [...this.#running.keys()]) this.#stop(id);
+  }
+
+  /** An application's word on its own TTL check. @returns false where there is no such check */
+  report(checkId: string, status: HealthStatus, output: string): boolean {
+    const id = serviceOfCheck(checkId);
+    const running = id === undefined ? undefined : this.#running.get(id);
+    if (id === undefined || running?.reported === undefined) return false;
+    running.reported();
+    this.#store.setCheck(id, status, output);
+    return true;
+  }
+
+  #stop(id: string): void {
+    this.#running.get(id)?.stop.abort();
+    this.#running.delete(id);
+  }
+
+  #follow(service: Service): void {
+    const content = checkContent(service);
+    if (this.#running.get(service.id)?.content === content) return;
+    this.#stop(service.id);
+    const { check } = service;
+    // Docker's health comes with the service itself.
+    if (check === undefined || content === undefined || check.type === 'docker') return;
+    if (check.type === 'script') {
+      this.#tellOfScript(service);
+      return;
+    }
+    const stop = new AbortController();
+    if (check.type === 'ttl') {
+      this.#running.set(service.id, { content, stop, reported: this.#expire(service.id, check.ttl, stop.signal) });
+      return;
+    }
+    this.#running.set(service.id, { content, stop });
+    void this.#poll(service.id, check, stop.signal);
+  }
+
+  /** @returns what starts the time anew */
+  #expire(id: string, ttl: string, signal: AbortSignal): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const restart = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => this.#store.setCheck(id, 'critical', 'TTL expired'), milliseconds(ttl, INTERVAL));
+    };
+    restart();
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    return restart;
+  }
+
+  async #poll(id: string, check: Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>, signal: AbortSignal) {
+    const interval = Math.max(milliseconds(check.interval, INTERVAL), SHORTEST_INTERVAL);
+    const timeoutMs = milliseconds(check.timeout, TIMEOUT);
+    while (!signal.aborted) {
+      await this.#slots.run(signal, async () => {
+        const { status, output } = await probe(check, timeoutMs, signal);
+        if (!signal.aborted) this.#store.setCheck(id, status, output);
+      });
+      // Up to a tenth more or less, so that checks of one start spread.
+      await sleep(interval * (0.9 + Math.random() * 0.2), undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #tellOfScript({ id, name, origin }: Service): void {
+    const fields = { service: name, id, container: origin.containerName };
+    const level = this.#toldOfScripts ? 'debug' : 'warn';
+    this.#toldOfScripts = true;
+    this.#log[level](
+      fields,
+      'the embedded catalogue runs no script checks, so this service counts as passing; use SERVICE_CHECK_HTTP, _TCP or _GRPC, or a HEALTHCHECK in the image',
+    );
+  }
+}
+
+async function probe(
+  check: Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Health> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  try {
+    if (check.type === 'http') return await checkHttp(check, limit);
+    if (check.type === 'tcp') return await checkTcp(check.target, limit);
+    return await checkGrpc(check, limit);
+  } catch (error) {
+    const output = limit.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
+    return { status: 'critical', output };
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0]);
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,163 @@
+import type { CheckState } from '../checks/state.ts';
+import type { Instance, Store, Topic } from '../store.ts';
+import { ApiError } from './error.ts';
+import type { QueryParameters } from './query.ts';
+import {
+  agentService,
+  catalogService,
+  check,
+  checks,
+  contentHash,
+  leader,
+  member,
+  node,
+  nodeService,
+  self,
+  serfHealth,
+  serviceEntry,
+} from './shapes.ts';
+
+/** One of Consul's read endpoints. */
+export interface Endpoint {
+  /** Under `/v1`; with `/*` at its end, the rest of the path is a name, slashes included. */
+  readonly path: string;
+  /** What the endpoint is asked for, for the sentence where it is missing. */
+  readonly needs?: string;
+  /** What a blocking query waits for; absent: the endpoint has no index. */
+  readonly topic?: (name: string) => Topic;
+  /** Whether `filter=` counts here. */
+  readonly filters?: boolean;
+  readonly read: (store: Store, name: string, query: QueryParameters) => unknown;
+}
+
+export const ENDPOINTS: readonly Endpoint[] = [
+  { path: '/catalog/datacenters', read: ({ node: { datacenter } }) => [datacenter] },
+  { path: '/catalog/nodes', topic: () => 'node', filters: true, read: (store, _, query) => nodes(store, query) },
+  { path: '/catalog/services', topic: () => 'services', read: (store, _, query) => serviceNames(store, query) },
+  {
+    path: '/catalog/service/*',
+    needs: 'service name',
+    topic: (service) => ({ service }),
+    filters: true,
+    read: (store, name, query) => selected(store, name, query).map((instance) => catalogService(instance, store)),
+  },
+  {
+    path: '/catalog/node/*',
+    needs: 'node name',
+    topic: () => 'all',
+    read: (store, name, query) => {
+      if (!isNode(store, name)) return null;
+      const services = query.filtered(store.all().map(nodeService));
+      return { Node: node(store.node), Services: Object.fromEntries(services.map((service) => [service.ID, service])) };
+    },
+  },
+  {
+    path: '/catalog/node-services/*',
+    needs: 'node name',
+    topic: () => 'all',
+    read: (store, name, query) =>
+      isNode(store, name) ? { Node: node(store.node), Services: query.filtered(store.all().map(nodeService)) } : null,
+  },
+  {
+    path: '/health/service/*',
+    needs: 'service name',
+    topic: (service) => ({ service }),
+    filters: true,
+    read: (store, name, query) => {
+      const passing = query.flag('passing');
+      return selected(store, name, query)
+        .filter(({ status }) => !passing || status === 'passing')
+        .map((instance) => serviceEntry(instance, store));
+    },
+  },
+  {
+    path: '/health/node/*',
+    needs: 'node name',
+    topic: () => 'checks',
+    filters: true,
+    read: (store, name) => (isNode(store, name) ? allChecks(store) : []),
+  },
+  {
+    path: '/health/checks/*',
+    needs: 'service name',
+    topic: (service) => ({ service }),
+    filters: true,
+    read: (store, name) => store.named(name).flatMap((instance) => checks(instance, store)),
+  },
+  {
+    path: '/health/state/*',
+    needs: 'check state',
+    topic: () => 'checks',
+    filters: true,
+    read: (store, state) => allChecks(store).filter(({ Status }) => state === 'any' || Status === state),
+  },
+  { path: '/catalog/connect/*', topic: () => 'services', read: () => [] },
+  { path: '/health/connect/*', topic: () => 'services', read: () => [] },
+  { path: '/agent/self', read: (store) => self(store) },
+  { path: '/agent/members', read: (store) => [member(store.node)] },
+  {
+    path: '/agent/services',
+    filters: true,
+    read: (store) => Object.fromEntries(store.all().map((instance) => [instance.service.id, agentService(instance)])),
+  },
+  {
+    path: '/agent/service/*',
+    needs: 'service ID',
+    read: (store, id) => {
+      const instance = store.get(id);
+      if (instance === undefined) throw new ApiError(404, `unknown service ID: ${id.slice(0, 256)}`);
+      return { ...agentService(instance), ContentHash: contentHash(instance) };
+    },
+  },
+  {
+    path: '/agent/checks',
+    filters: true,
+    read: (store) => Object.fromEntries(store.all().flatMap((instance) => agentChecks(instance, store))),
+  },
+  { path: '/status/leader', read: (store) => leader(store.node) },
+  { path: '/status/peers', read: (store) => [leader(store.node)] },
+];
+
+const isNode = (store: Store, name: string) => name.toLowerCase() === store.node.name.toLowerCase();
+
+/** Service names with all tags of their instances, in the order of names. */
+function serviceNames(store: Store, query: QueryParameters): Record<string, string[]> {
+  const names = new Map<string, Set<string>>();
+  for (const { service } of hasNodeMeta(query) ? [] : store.all()) {
+    const tags = names.get(service.name) ?? new Set();
+    for (const tag of service.tags) tags.add(tag);
+    names.set(service.name, tags);
+  }
+  const sorted = [...names].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(sorted.map(([name, tags]) => [name, [...tags]]));
+}
+
+function nodes(store: Store, query: QueryParameters): unknown[] {
+  return hasNodeMeta(query) ? [] : [node(store.node)];
+}
+
+/** The instances of a name that have all tags asked for, in any case. */
+function selected(store: Store, name: string, query: QueryParameters): Instance[] {
+  if (hasNodeMeta(query)) return [];
+  const tags = query.all('tag').map((tag) => tag.toLowerCase());
+  return store.named(name).filter(({ service }) => {
+    const own = service.tags.map((tag) => tag.toLowerCase());
+    return tags.every((tag) => own.includes(tag));
+  });
+}
+
+/** The node has no metadata that could match. */
+const hasNodeMeta = (query: QueryParameters) =>
+  query.all('node-meta').some((pair) => pair !== '' && pair !== 'consul-network-segment:');
+
+function allChecks(store: Store) {
+  return [serfHealth(store.node), ...store.all().flatMap((instance) => checks(instance, store))];
+}
+
+/** The agent's own view has no indexes. */
+function agentChecks(instance: Instance, store: Store) {
+  return instance.checks.map((state: CheckState) => [
+    state.id,
+    check({ ...state, createIndex: 0, modifyIndex: 0 }, instance, store),
+  ]);
+}

@@ -1,0 +1,96 @@
+import type { Logger } from '../ops/index.ts';
+import { CheckRunner } from './checks/runner.ts';
+import { DnsServer } from './dns/server.ts';
+import { HttpServer } from './http/server.ts';
+import { AddressInUseError, listenError } from './listen.ts';
+import { Store } from './store.ts';
+
+export { contentOf } from './content.ts';
+export type { Change, Instance, Node } from './store.ts';
+export { AddressInUseError, Store };
+
+export interface CatalogueOptions {
+  readonly nodeName: string;
+  /** The host's address; 127.0.0.1 where it has none. */
+  readonly nodeAddress?: string;
+  /** Port 0: any free one. */
+  readonly http: { readonly host: string; readonly port: number };
+  /** Absent: no DNS. Port 0: any free one. */
+  readonly dns?: { readonly host: string; readonly port: number };
+  /** `consul` by default. */
+  readonly domain?: string;
+  /** Seconds that DNS answers may be cached; 0 by default, as Consul. */
+  readonly ttl?: number;
+  readonly log: Logger;
+}
+
+/** The embedded registry: what runs here, by Consul's HTTP API and DNS interface. */
+export class Catalogue {
+  readonly store: Store;
+  readonly #options: CatalogueOptions;
+  #running: { http: HttpServer; dns?: DnsServer; checks: CheckRunner } | undefined;
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+    this.store = new Store({ name: options.nodeName, address: options.nodeAddress ?? '127.0.0.1' });
+  }
+
+  /** The ports that it listens on, while it is started. */
+  get httpPort(): number | undefined {
+    return this.#running?.http.port;
+  }
+  get dnsPort(): number | undefined {
+    return this.#running?.dns?.port;
+  }
+
+  /** @throws AddressInUseError where it cannot have its ports; nothing is open then */
+  async start(): Promise<void> {
+    if (this.#running !== undefined) throw new Error('the catalogue is started already');
+    const { log } = this.#options;
+    const checks = new CheckRunner(this.store, log);
+    const http = await this.#listenHttp(checks);
+    const dns = await this.#listenDns().catch(async (error: unknown) => {
+      await http.close();
+      throw error;
+    });
+    this.#running = { http, checks, ...(dns === undefined ? {} : { dns }) };
+    checks.start();
+    const fields = {
+      http: address(this.#options.http.host, http.port),
+      ...(dns === undefined ? {} : { dns: address(this.#options.dns?.host ?? '', dns.port) }),
+    };
+    log.info(fields, `the embedded catalogue answers Consul's HTTP API${dns === undefined ? '' : ' and DNS'}`);
+  }
+
+  /** Ends every socket and timer at once. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    running?.checks.close();
+    await Promise.all([running?.http.close(), running?.dns?.close()]);
+  }
+
+  async #listenHttp(checks: CheckRunner): Promise<HttpServer> {
+    const { http, log } = this.#options;
+    const server = new HttpServer(this.store, { ...http, log, report: checks.report.bind(checks) });
+    await server.listen().catch(async (error: unknown) => {
+      await server.close();
+      throw listenError(error, http.host, http.port, uri(http.host, http.port + 1));
+    });
+    return server;
+  }
+
+  async #listenDns(): Promise<DnsServer | undefined> {
+    const { http, dns, domain = 'consul', ttl = 0, log } = this.#options;
+    if (dns === undefined) return undefined;
+    const server = new DnsServer(this.store, { ...dns, domain, ttl, log });
+    await server.listen().catch((error: unknown) => {
+      throw listenError(error, dns.host, dns.port, `${uri(http.host, http.port)}?dns=${dns.port + 1}`);
+    });
+    return server;
+  }
+}
+
+const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
+const address = (host: string, port: number) => `${bracketed(host)}:${port}`;
+const uri = (host: string, port: number) => `memory://${address(host, port)}`;

@@ -1,0 +1,134 @@
+import { isIP } from 'node:net';
+import { Catalogue, contentOf, type Store } from '../catalogue/index.ts';
+import type { Service } from '../services/index.ts';
+import type { RegistryContext } from './index.ts';
+import type { Entry, Registry } from './registry.ts';
+
+/** `memory://[bind][:port][?dns=PORT]`: the embedded catalogue, inside this process. */
+export async function memory(uri: string, context: MemoryContext): Promise<Registry> {
+  return new Memory(parseMemoryUri(uri), context);
+}
+
+type MemoryContext = Pick<RegistryContext, 'owner' | 'hostAddress' | 'log'>;
+
+export interface MemoryAddress {
+  readonly host: string;
+  readonly httpPort: number;
+  /** Absent with `?dns=off`. */
+  readonly dnsPort?: number;
+}
+
+const DEFAULT = { host: '127.0.0.1', http: 8500, dns: 8600 };
+
+/** Pure. Port 0 means any free one. Throws an Error with one sentence when the URI is wrong. */
+export function parseMemoryUri(uri: string): MemoryAddress {
+  const [, rest, question = ''] = /^memory:(?:\/\/)?([^?#]*)(?:\?([^#]*))?$/i.exec(uri) ?? [];
+  if (rest === undefined) {
+    throw new Error('A memory:// URI is memory://[address][:port][?dns=port], and nothing else.');
+  }
+  const [, bracketed, plain = '', portText] = /^(?:\[([^\]]*)\]|([^:[\]/]*))(?::([^:/]*))?\/?$/.exec(rest) ?? [];
+  if (bracketed === undefined && plain === '' && portText === undefined && !/^\/?$/.test(rest)) {
+    throw new Error(
+      rest.includes('/')
+        ? 'A memory:// URI has no path: write memory://[address][:port][?dns=port].'
+        : 'The address in the memory:// URI is no host:port; an IPv6 address stands in brackets, as in memory://[::1]:8500.',
+    );
+  }
+  if (bracketed !== undefined && isIP(bracketed) !== 6) {
+    throw new Error('What stands in brackets in the memory:// URI is no IPv6 address.');
+  }
+  if (plain !== '' && !isBindAddress(plain)) {
+    throw new Error(`The memory:// URI names no address to listen on: write an IP address, as in memory://0.0.0.0.`);
+  }
+  const host = bracketed ?? (plain === '' ? DEFAULT.host : plain);
+  const httpPort = portText === undefined ? DEFAULT.http : port(portText, 'The port in the memory:// URI');
+  const dnsPort = dnsPortOf(question);
+  return dnsPort === undefined ? { host, httpPort } : { host, httpPort, dnsPort };
+}
+
+/** An IPv4 address, or the name that every host has for itself. */
+const isBindAddress = (text: string) => isIP(text) === 4 || text.toLowerCase() === 'localhost';
+
+function dnsPortOf(question: string): number | undefined {
+  const parameters = new URLSearchParams(question);
+  for (const key of parameters.keys()) {
+    if (key !== 'dns') {
+      throw new Error(`The memory:// URI has an unknown parameter "${key.slice(0, 40)}": there is only dns.`);
+    }
+  }
+  const [dns, ...more] = parameters.getAll('dns');
+  if (more.length > 0) throw new Error('The memory:// URI has more than one dns parameter.');
+  if (dns === undefined) return DEFAULT.dns;
+  return dns === 'off' ? undefined : port(dns, 'dns in the memory:// URI');
+}
+
+function port(text: string, what: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+    throw new Error(`${what} must be a number from 1 to 65535${what.startsWith('dns') ? ', or off' : ''}.`);
+  }
+  return Number(text);
+}
+
+class Memory implements Registry {
+  readonly name: string;
+  readonly batchSize = 1000;
+  readonly #catalogue: Catalogue;
+  #started: Promise<void> | undefined;
+
+  constructor({ host, httpPort, dnsPort }: MemoryAddress, { owner, hostAddress, log }: MemoryContext) {
+    this.name = `memory://${host.includes(':') ? `[${host}]` : host}:${httpPort}`;
+    this.#catalogue = new Catalogue({
+      nodeName: owner.host,
+      ...(hostAddress === undefined ? {} : { nodeAddress: hostAddress }),
+      http: { host, port: httpPort },
+      ...(dnsPort === undefined ? {} : { dns: { host, port: dnsPort } }),
+      log,
+    });
+  }
+
+  get #store(): Store {
+    return this.#catalogue.store;
+  }
+
+  /** @throws AddressInUseError when it cannot have its ports */
+  async connect(): Promise<void> {
+    this.#started ??= this.#catalogue.start();
+    await this.#started.catch((error: unknown) => {
+      this.#started = undefined;
+      throw error;
+    });
+  }
+
+  entry(service: Service): Entry {
+    return {
+      key: service.id,
+      // Where it comes from is no part of what Consul's API shows, but the catalogue knows it, and keeps it true.
+      content: `${contentOf(service)} ${JSON.stringify(service.origin)}`,
+      id: service.id,
+      name: service.name,
+      address: service.address,
+      port: service.port,
+      ...(service.health === undefined ? {} : { health: service.health.status }),
+    };
+  }
+
+  async register(services: readonly Service[]): Promise<void> {
+    for (const service of services) this.#store.put(service);
+  }
+
+  async deregister(entries: readonly Entry[]): Promise<void> {
+    for (const { id } of entries) this.#store.remove(id);
+  }
+
+  async registered(): Promise<readonly Entry[]> {
+    return this.#store.all().map(({ service }) => this.entry(service));
+  }
+
+  async refresh(services: readonly Service[]): Promise<void> {
+    for (const { id, health } of services) this.#store.setHealth(id, health);
+  }
+
+  async close(): Promise<void> {
+    await this.#catalogue.stop();
+  }
+}

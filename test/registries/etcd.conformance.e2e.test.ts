@@ -1,0 +1,30 @@
+import { etcd } from '../../src/registries/etcd.ts';
+import { etcdLegacy } from '../../src/registries/etcd-legacy.ts';
+import type { RegistryFactory } from '../../src/registries/index.ts';
+import { coredns, skydns2 } from '../../src/registries/skydns.ts';
+import { EtcdServer } from '../support/etcd.ts';
+import { conformance } from './conformance.ts';
+
+/** The v2 and the v3 API have nothing in common but the port. */
+function suite(scheme: string, factory: RegistryFactory, path: (test: number) => string): void {
+  conformance(scheme, {
+    factory,
+    ttl: 2,
+    async start() {
+      const server = await new EtcdServer().start();
+      return {
+        server,
+        uri: (test) => `${scheme}://${server.address}/${path(test)}`,
+        stop: () => server.dispose(),
+      };
+    },
+    loseData: ({ server }) => server.restart({ emptyData: true }),
+    pause: ({ server }) => server.pause(),
+    resume: ({ server }) => server.resume(),
+  });
+}
+
+suite('etcd', etcd, (test) => `test/${test}`);
+suite('etcd-legacy', etcdLegacy, (test) => `test/${test}`);
+suite('skydns2', skydns2, (test) => `t${test}.example`);
+suite('coredns', coredns, (test) => `t${test}.example`);
