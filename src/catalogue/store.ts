@@ -61,6 +61,11 @@ export class Store {
     return this.#instances.size;
   }
 
+  /** How many listen, or wait. */
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
   get(id: string): Instance | undefined {
     return this.#instances.get(id);
   }

@@ -28,6 +28,7 @@ export class KeyedQueue {
   #idle: (() => void)[] = [];
   #batches = 0;
   #paused = false;
+  #soon = false;
   #work: Work | undefined;
   #signal: AbortSignal | undefined;
 
@@ -54,7 +55,7 @@ export class KeyedQueue {
     this.#cancelRetry(key);
     if (this.#working.has(key)) this.#again.add(key);
     else this.#waiting.add(key);
-    this.#pump();
+    this.#pumpSoon();
   }
 
   /** Works until the signal aborts; then takes no more keys, and drops the waiting ones. */
@@ -88,6 +89,16 @@ export class KeyedQueue {
 
   #isIdle(): boolean {
     return this.#batches === 0 && (this.#waiting.size === 0 || this.#signal?.aborted === true);
+  }
+
+  /** Keys marked in one go make one batch, and a key that is unmade and made again at once is worked on once. */
+  #pumpSoon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    queueMicrotask(() => {
+      this.#soon = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Logger } from '../ops/index.ts';
-import { BatchError, type Entry, RefusedError, type Registry } from '../registries/index.ts';
+import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import { retryDelay } from './backoff.ts';
 import type { Desired } from './desired.ts';
+import { Disputes } from './disputes.ts';
 import { KeyedQueue } from './queue.ts';
 import { Wanted, type WantedEntry } from './wanted.ts';
 
@@ -26,6 +27,8 @@ interface Held {
 
 /** Requests under way at once to one registry. */
 const CONCURRENCY = 16;
+/** How much is remembered only to tell people of something once. */
+const MEMORY = 10_000;
 /** No two readings of a registry that drops connections come closer than this, in milliseconds. */
 const SETTLE_MS = 500;
 
@@ -46,6 +49,10 @@ export class Reconciler {
   #probing = false;
   #connected = false;
   #readable = true;
+  readonly #disputes: Disputes;
+  /** Keys that we removed: one that is there again was put back by somebody. */
+  readonly #removed = new Set<string>();
+  #toldOfDispute = false;
   /** Told already. */
   readonly #conflicts = new Set<string>();
 
@@ -56,6 +63,7 @@ export class Reconciler {
     this.#log = log.child({ registry: registry.name });
     this.#queue = new KeyedQueue({ concurrency: CONCURRENCY, batchSize: registry.batchSize, retryDelay });
     this.#queue.pause();
+    this.#disputes = new Disputes(options.resyncMs || 60_000);
   }
 
   /** Whether the registry answers and holds all that is wanted. */
@@ -71,7 +79,8 @@ export class Reconciler {
     for (const service of this.#desired.services()) this.#want(service);
     const unlisten = this.#desired.listen(({ before, after }) => this.#change(before, after));
     this.#queue.start((keys, abort) => this.#work(keys, abort), signal);
-    const heart = this.#beat(signal);
+    const ending = new AbortController();
+    const heart = this.#beat(AbortSignal.any([signal, ending.signal]));
     try {
       for (let first = true; !signal.aborted; first = false) {
         await this.#connect(first, signal);
@@ -81,6 +90,7 @@ export class Reconciler {
       if (!signal.aborted) throw error;
     } finally {
       unlisten();
+      ending.abort();
       await heart;
     }
   }
@@ -113,10 +123,9 @@ export class Reconciler {
       maxTimeout: Math.max(15_000, this.#options.retryIntervalMs),
       randomize: true,
       signal,
-      // p-retry takes a TypeError for a programming error and gives up; here every failure is an outage.
-      shouldRetry: () => true,
+      shouldRetry: ({ error }) => !(error instanceof UnusableError),
       onFailedAttempt: ({ error }) => {
-        if (!away)
+        if (!away && !(error instanceof UnusableError))
           this.#log.warn(
             { err: error.message },
             'the registry does not answer; services wait here, and it is tried again',
@@ -174,31 +183,48 @@ export class Reconciler {
   async #read(signal: AbortSignal): Promise<void> {
     const touched = new Set<string>();
     this.#touched = touched;
-    try {
-      const entries = await this.registry.registered(signal);
-      const found = new Set<string>();
-      for (const entry of entries) {
-        found.add(entry.key);
-        if (!touched.has(entry.key)) this.#actual.set(entry.key, { ...this.#actual.get(entry.key), entry });
-      }
-      let gone = 0;
-      for (const key of this.#actual.keys()) {
-        if (found.has(key) || touched.has(key)) continue;
-        this.#actual.delete(key);
-        if (this.#wanted.get(key) !== undefined) gone += 1;
-      }
-      if (gone > 0)
-        this.#log.warn({ gone }, `${gone} services of this host were gone from the registry; registering them again`);
-    } finally {
+    const read = await this.registry.registered(signal).finally(() => {
       this.#touched = undefined;
-    }
+    });
+    const found = new Map(read.filter(({ key }) => !touched.has(key)).map((entry) => [entry.key, entry]));
+    const lost = [...this.#actual.keys()].filter((key) => !found.has(key) && !touched.has(key));
+    if (lost.length > 0 && found.size === 0) this.#disputes.clear();
+    else this.#noteDisputes(found, lost);
+    for (const key of lost) this.#actual.delete(key);
+    for (const [key, entry] of found) this.#actual.set(key, { ...this.#actual.get(key), entry });
+    this.#tellOfLoss(lost.filter((key) => this.#wanted.get(key) !== undefined).length);
     this.#markDifferences();
   }
 
+  /** Counts what was right when it was last read or written, and is not now. */
+  #noteDisputes(found: ReadonlyMap<string, Entry>, lost: readonly string[]): void {
+    const now = performance.now();
+    const changed = [...found.values()].filter(({ key, content }) =>
+      this.#actual.has(key)
+        ? this.#isRight(key) && content !== this.#wanted.get(key)?.entry.content
+        : this.#removed.has(key),
+    );
+    const keys = [...changed.map(({ key }) => key), ...lost.filter((key) => this.#isRight(key))];
+    const disputed = keys.filter((key) => this.#disputes.foundChanged(key, now));
+    if (disputed.length === 0 || this.#toldOfDispute) return;
+    this.#toldOfDispute = true;
+    this.#log.warn(
+      { entries: disputed.slice(0, 10) },
+      'somebody else writes entries of this host in another way, again and again: a second registrator with other settings? They are left as they are for a while; stop one of the two, or give it another --hostname',
+    );
+  }
+
+  #isRight(key: string): boolean {
+    const wanted = this.#wanted.get(key)?.entry.content;
+    return wanted !== undefined && this.#actual.get(key)?.entry.content === wanted;
+  }
+
   #markDifferences(): void {
+    const now = performance.now();
     for (const key of new Set([...this.#wanted.keys, ...this.#actual.keys()])) {
-      // What waits out a failure keeps waiting: the reading has not made it better.
-      if (this.#difference(key) !== 'none' && this.#queue.failuresOf(key) === 0) this.#queue.add(key);
+      // What waits out a failure or a dispute keeps waiting: the reading has not made it better.
+      const waits = this.#queue.failuresOf(key) > 0 || !this.#disputes.mayMend(key, now);
+      if (!waits && this.#difference(key) !== 'none') this.#queue.add(key);
     }
   }
 
@@ -279,10 +305,15 @@ export class Reconciler {
         this.#tellOfFailure(action, entry, service, failure);
         continue;
       }
-      if (action === 'deregister') this.#actual.delete(entry.key);
+      if (action === 'deregister') this.#forget(entry.key);
       else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
       this.#tellOfSuccess(action, entry, service);
     }
+  }
+
+  #forget(key: string): void {
+    this.#actual.delete(key);
+    if (this.#removed.size < MEMORY) this.#removed.add(key);
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
@@ -334,10 +365,15 @@ export class Reconciler {
     }
   }
 
+  #tellOfLoss(gone: number): void {
+    if (gone === 0) return;
+    this.#log.warn({ gone }, `${gone} services of this host were gone from the registry; registering them again`);
+  }
+
   #tellOfConflict(key: string, claims: readonly WantedEntry[]): void {
     const names = claims.map(({ service }) => service.origin.containerName);
     const conflict = `${key} ${names.join(' ')}`;
-    if (this.#conflicts.has(conflict) || this.#conflicts.size > 10_000) return;
+    if (this.#conflicts.has(conflict) || this.#conflicts.size > MEMORY) return;
     this.#conflicts.add(conflict);
     this.#log.warn(
       { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names },

@@ -87,6 +87,12 @@ class Consul implements Registry {
       async (service) => {
         const { meta, dropped } = consulMeta(service, this.#owner);
         for (const reason of dropped) this.#tellOnce(service, reason);
+        if (service.id === '.' || service.id === '..') {
+          // The agent's paths cannot name it: nothing could ever remove it.
+          throw new RefusedError(
+            `Consul could not be told to remove a service with the ID "${service.id}": give the container another SERVICE_ID.`,
+          );
+        }
         if (this.#foreign.has(service.id)) {
           throw new RefusedError(
             'The agent has a service of this ID that is not ours: give the container another SERVICE_ID.',

@@ -30,10 +30,15 @@ export async function consulKv(uri: string, context: RegistryContext): Promise<R
 /** With a slash at its end, or empty. Throws an Error with one sentence. */
 function parsePrefix(path: string): string {
   if (path === '') return '';
-  const parts = path.split('/');
-  if (parts.some((part) => part === '' || part === '.' || part === '..'))
+  let prefix: string;
+  try {
+    prefix = decodeURIComponent(path);
+  } catch {
+    throw new Error('The prefix in the consulkv URI has a percent sign that encodes nothing: write it as %25.');
+  }
+  if (prefix.split('/').some((part) => part === '' || part === '.' || part === '..'))
     throw new Error('The prefix in the consulkv URI has an empty part, a "." or a "..": write it as in /my/prefix.');
-  return `${path}/`;
+  return `${prefix}/`;
 }
 
 /** What Consul holds at a key, as far as we know. */
@@ -280,7 +285,8 @@ export function ownerFlags({ engine }: Owner): number {
 }
 
 /** Go's `net.JoinHostPort`, as gliderlabs/registrator writes it. */
-const hostPort = (address: string, port: number) => `${address.includes(':') ? `[${address}]` : address}:${port}`;
+const hostPort = (address: string, port: number) =>
+  `${address.includes(':') ? `[${address}]` : address}:${port}`.toWellFormed();
 
 /** Somebody wrote the key between our look and our writing. */
 const isConflict = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);

@@ -1,7 +1,7 @@
 import type { Service } from '../services/index.ts';
 import { isOwnId } from './owner.ts';
 import { decodeSegment, encodeSegment } from './path-segment.ts';
-import type { Entry, Owner } from './registry.ts';
+import { type Entry, type Owner, RefusedError } from './registry.ts';
 
 /**
  * How services lie in etcd: at `<prefix>/<part>/<part>`, and nowhere else.
@@ -75,6 +75,13 @@ export function isOwnClaim({ host, engine }: Owner, value: string): boolean {
   return claim !== undefined && (claim.owner === host || claim.engine === engine);
 }
 
+/** @param claim of somebody else */
+export function claimedByOther({ key }: Entry, claim: string): RefusedError {
+  return new RefusedError(
+    `The key ${key} in etcd is that of registrator on host "${parseClaim(claim)?.owner ?? 'unknown'}": give the container another SERVICE_ID, or delete the key if that host is gone.`,
+  );
+}
+
 /** Whether the key itself says that it is ours, so that it needs no claim. */
 export function showsOwner(layout: Layout, owner: Owner, key: string): boolean {
   const id = partsOf(layout, key)?.[1];
@@ -89,6 +96,9 @@ function partsOf({ prefix }: Layout, key: string): readonly [string, string] | u
   if (name === undefined || id === undefined || parts.length > 2 || name.startsWith('_')) return undefined;
   return [decodePart(name), decodePart(id)];
 }
+
+/** The mark, in an entry's content, of a key that expires, but not as long as this process lives. */
+export const KEPT_ALIVE = ' (kept alive)';
 
 /** What is in etcd at a key, and what `content` says beyond the value of how long it will be. */
 export interface Stored {

@@ -1,11 +1,12 @@
 import type { Service } from '../services/index.ts';
-import { claimedByOther } from './etcd.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import {
+  claimedByOther,
   claimedKey,
   claimKey,
   claimValue,
   isOwnClaim,
+  KEPT_ALIVE,
   type Layout,
   ownEntries,
   plainLayout,
@@ -225,8 +226,6 @@ class EtcdLegacy implements Registry {
   }
 }
 
-const KEPT_ALIVE = ' (kept alive)';
-
 /** etcd says no, with a code of the v2 API. */
 class LegacyRefusal extends RefusedError {
   readonly code: number;
@@ -248,7 +247,7 @@ function asRefusal(error: unknown, key: string): unknown {
   };
   if (error.status === 401) {
     return new RefusedError(
-      `etcd lets us not at ${key} («${message ?? 'unauthorized'}»): set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE, to a user whose role may read and write there.`,
+      `etcd does not let us at ${key} («${message ?? 'unauthorized'}»): set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE, to a user whose role may read and write there.`,
     );
   }
   if (errorCode === undefined) {

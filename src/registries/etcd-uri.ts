@@ -69,6 +69,12 @@ function parseHosts(hosts: string, scheme: string): string[] {
 }
 
 function parsePath(rawPath: string, scheme: string): string[] {
+  if (rawPath.includes('@')) {
+    // Most likely the end of a password: it must not come to be a prefix, which is logged.
+    throw new Error(
+      `The ${scheme} URI has an @ in its path: percent-encode it, and what is not a letter in a password.`,
+    );
+  }
   const parts = rawPath.split('/').filter((part) => part !== '');
   return parts.map((part) => {
     const decoded = decode(part);

@@ -11,13 +11,14 @@ import {
 } from './etcd-client.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import {
+  claimedByOther,
   claimedKey,
   claimKey,
   claimValue,
   isOwnClaim,
+  KEPT_ALIVE,
   type Layout,
   ownEntries,
-  parseClaim,
   plainLayout,
   type Stored,
   showsOwner,
@@ -50,6 +51,8 @@ interface Change {
   readonly value: string | undefined;
   /** What the claim shall say; undefined where the key needs none. */
   readonly claim: string | undefined;
+  /** The claim that is there now, of somebody else whose entry is gone. */
+  readonly abandoned?: string;
 }
 
 class Etcd implements Registry {
@@ -61,7 +64,7 @@ class Etcd implements Registry {
   readonly #log: Logger;
   /** Absent without `--ttl`. */
   readonly #lease: EtcdLease | undefined;
-  /** Claims by claimed key, as far as we know. Where it is out of date, a transaction fails, and they are read anew. */
+  /** Our own claims by claimed key, as far as we know. Where it is out of date, a transaction fails, and they are read anew. */
   #claims = new Map<string, string>();
   /** Leases by the key that is bound to them, for every key that this process wrote. */
   readonly #bound = new Map<string, string>();
@@ -122,10 +125,11 @@ class Etcd implements Registry {
       this.#client.list(`${this.#layout.prefix}/`, signal),
       this.#listClaims(signal),
     ]);
-    this.#claims = new Map(claims.map(({ key, value }) => [claimedKey(this.#layout, key), value]));
+    const claimed = new Map(claims.map(({ key, value }) => [claimedKey(this.#layout, key), value]));
+    this.#claims = new Map([...claimed].filter(([, claim]) => isOwnClaim(this.#owner, claim)));
     const stored = pairs.map((pair): Stored => ({ key: pair.key, value: pair.value, bound: this.#boundText(pair) }));
     const known = new Set(this.#withoutClaims ? this.#bound.keys() : []);
-    return ownEntries(this.#layout, this.#owner, stored, this.#claims, known);
+    return ownEntries(this.#layout, this.#owner, stored, claimed, known);
   }
 
   /** Keeps the lease alive; where it is gone, and its keys with it, they are written anew under another one. */
@@ -215,7 +219,7 @@ class Etcd implements Registry {
       try {
         const found = await this.#transact(left, lease, signal);
         if (found === undefined) return;
-        left = left.filter((change) => this.#isOurs(change, found, failures));
+        left = left.flatMap((change) => this.#review(change, found, failures));
       } catch (error) {
         if (!(error instanceof EtcdRefusal) || isLeaseGone(error)) throw error;
         if (left.length === 1) return this.#applyRefused(left, lease, error, failures, signal);
@@ -262,12 +266,12 @@ class Etcd implements Registry {
     const conditions: Condition[] = [];
     const operations: Operation[] = [];
     const look: string[] = [];
-    for (const { entry, value, claim } of changes) {
+    for (const { entry, value, claim, abandoned } of changes) {
       operations.push(value === undefined ? { delete: entry.key } : { put: entry.key, value, lease });
       if (claim === undefined || this.#withoutClaims) continue;
       const key = claimKey(this.#layout, entry.key);
       operations.push(value === undefined ? { delete: key } : { put: key, value: claim, lease });
-      conditions.push({ key, value: this.#claims.get(entry.key) });
+      conditions.push({ key, value: abandoned ?? this.#claims.get(entry.key) });
       look.push(key, entry.key);
     }
     const found = await this.#client.transact(conditions, operations, look, signal);
@@ -281,24 +285,23 @@ class Etcd implements Registry {
     return undefined;
   }
 
-  /** Takes note of the claim as found, and says whether the change is still ours to make. */
-  #isOurs(
-    { entry, value, claim }: Change,
-    found: ReadonlyMap<string, KeyValue>,
-    failures: Map<string, Error>,
-  ): boolean {
-    if (claim === undefined) return true;
+  /** Takes note of the claim as found; the change goes again unless the entry is somebody else's. */
+  #review(change: Change, found: ReadonlyMap<string, KeyValue>, failures: Map<string, Error>): Change[] {
+    const { entry, value, claim } = change;
+    if (claim === undefined) return [change];
     const now = found.get(claimKey(this.#layout, entry.key))?.value;
-    if (now === undefined) this.#claims.delete(entry.key);
-    else this.#claims.set(entry.key, now);
-    if (now === undefined || isOwnClaim(this.#owner, now) || !found.has(entry.key)) return true;
+    this.#claims.delete(entry.key);
+    if (now === undefined) return [change];
+    if (isOwnClaim(this.#owner, now)) {
+      this.#claims.set(entry.key, now);
+      return [change];
+    }
+    if (!found.has(entry.key)) return [{ ...change, abandoned: now }];
     this.#bound.delete(entry.key);
     if (value !== undefined) failures.set(entry.key, claimedByOther(entry, now));
-    return false;
+    return [];
   }
 }
-
-const KEPT_ALIVE = ' (kept alive)';
 
 const isLeaseGone = (error: unknown) => error instanceof EtcdRefusal && error.code === NOT_FOUND;
 
@@ -316,13 +319,6 @@ function transactions(changes: readonly Change[]): Change[][] {
     parts.at(-1)?.push(change);
   }
   return parts;
-}
-
-/** @param claim of somebody else */
-export function claimedByOther({ key }: Entry, claim: string): RefusedError {
-  return new RefusedError(
-    `The key ${key} in etcd is that of registrator on host "${parseClaim(claim)?.owner ?? 'unknown'}": give the container another SERVICE_ID, or delete the key if that host is gone.`,
-  );
 }
 
 function refused({ code, message }: EtcdRefusal, key: string): RefusedError {

@@ -72,6 +72,7 @@ export class HttpClient {
 
   /** @throws HttpStatusError for a status of 400 or more, another Error (without the URL's secrets) when there was no answer. */
   async request<T>(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, request: HttpRequest): Promise<T> {
+    if (this.#closed) throw new Error('the connection was closed');
     const { body, params, headers, signal, timeoutMs } = request;
     const config = {
       method,

@@ -23,6 +23,9 @@ const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
   consul: async () => (await import('./consul.ts')).consul,
   'consul-tls': async () => (await import('./consul.ts')).consul,
   'consul-unix': async () => (await import('./consul.ts')).consul,
+  consulkv: async () => (await import('./consulkv.ts')).consulKv,
+  'consulkv-unix': async () => (await import('./consulkv.ts')).consulKv,
+  zookeeper: async () => (await import('./zookeeper.ts')).zooKeeper,
 };
 
 export const SCHEMES: readonly string[] = Object.keys(FACTORIES);

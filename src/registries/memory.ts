@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { Catalogue, contentOf, type Store } from '../catalogue/index.ts';
+import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
 import type { Service } from '../services/index.ts';
 import type { RegistryContext } from './index.ts';
-import type { Entry, Registry } from './registry.ts';
+import { type Entry, type Registry, UnusableError } from './registry.ts';
 
 /** `memory://[bind][:port][?dns=PORT]`: the embedded catalogue, inside this process. */
 export async function memory(uri: string, context: MemoryContext): Promise<Registry> {
@@ -90,12 +90,12 @@ class Memory implements Registry {
     return this.#catalogue.store;
   }
 
-  /** @throws AddressInUseError when it cannot have its ports */
+  /** @throws UnusableError when it cannot have its ports */
   async connect(): Promise<void> {
     this.#started ??= this.#catalogue.start();
     await this.#started.catch((error: unknown) => {
       this.#started = undefined;
-      throw error;
+      throw error instanceof AddressInUseError ? new UnusableError(error.message) : error;
     });
   }
 

@@ -56,6 +56,11 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
+/** The registry cannot be used until a person changes something, such as a port that is taken: registrator ends. */
+export class UnusableError extends Error {
+  override readonly name: string = 'UnusableError';
+}
+
 /** Some of a batch failed, each for its own reason; what is not listed is done. */
 export class BatchError extends Error {
   override readonly name = 'BatchError';

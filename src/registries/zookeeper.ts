@@ -12,6 +12,8 @@ const { EPHEMERAL, PERSISTENT } = zookeeper.CreateMode;
 
 /** Milliseconds, without `--ttl`: as gliderlabs/registrator has it. */
 const SESSION_TIMEOUT_MS = 10_000;
+/** The protocol has time-outs in 32 bits; servers cut them to 20 of their ticks anyway. */
+const MAX_INT = 2 ** 31 - 1;
 /** Calls under way at once of one reading or batch. */
 const CONCURRENCY = 32;
 /** Bytes of one node; servers close the connection at 1 MiB a request (`jute.maxbuffer`). */
@@ -27,7 +29,7 @@ const ID_KEY = 'registrator-id';
  */
 export async function zooKeeper(uri: string, context: RegistryContext): Promise<Registry> {
   const { hosts, path } = parseZooKeeperUri(uri);
-  const session = new ZooKeeperSession(hosts, (context.ttl ?? 0) * 1_000 || SESSION_TIMEOUT_MS);
+  const session = new ZooKeeperSession(hosts, Math.min((context.ttl ?? 0) * 1_000 || SESSION_TIMEOUT_MS, MAX_INT));
   const name = `zookeeper://${hosts.map(({ host, port }) => `${bracketed(host)}:${port}`).join(',')}${path}`;
   return new ZooKeeper(session, name, path === '/' ? '' : path, context.owner);
 }
@@ -44,12 +46,21 @@ export function parseZooKeeperUri(uri: string): { readonly hosts: readonly ZooKe
       throw new Error('The ZooKeeper URI must be zookeeper://host[:port][,host[:port]…]/path.');
     return { host, port: Number(port) };
   });
-  const parts = rest.replace(/^\/+|\/+$/g, '').split('/');
-  if (parts.length > 1 || parts[0] !== '') {
-    if (parts.some((part) => encodeSegment(part.replaceAll('%', '')) !== part.replaceAll('%', '') || part === ''))
-      throw new Error('The path in the ZooKeeper URI has a part that ZooKeeper does not take: empty, ".", or "..".');
+  const path = decoded(rest).replace(/^\/+|\/+$/g, '');
+  // What encodeSegment would change in a part (but for the percent sign) is what ZooKeeper does not take.
+  const isLegal = (part: string) =>
+    part !== '' && encodeSegment(part.replaceAll('%', '_')) === part.replaceAll('%', '_');
+  if (path !== '' && !path.split('/').every(isLegal))
+    throw new Error('The path in the ZooKeeper URI has a part that ZooKeeper does not take: empty, ".", or "..".');
+  return { hosts, path: `/${path}` };
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new Error('The path in the ZooKeeper URI has a percent sign that encodes nothing: write it as %25.');
   }
-  return { hosts, path: `/${parts.join('/')}` };
 }
 
 /** What a node holds (gliderlabs/registrator: `ZnodeBody`). */
@@ -183,15 +194,16 @@ class ZooKeeper implements Registry {
   async #writeOnce(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
     const create = () =>
       this.#session.call<string>(signal, (client, done) => client.create(key, data, EPHEMERAL, done));
-    const failure = await create().then(() => undefined, code);
+    const failure = await create().then(() => undefined, asError);
     if (failure === undefined) return;
-    if (failure === NO_NODE) {
+    if (code(failure) === NO_NODE) {
       await this.#makeFolder(parentOf(key), signal);
       await create();
       return;
     }
+    if (code(failure) !== NODE_EXISTS) throw failure;
     const node = await this.#read(key, signal);
-    if (node === undefined) throw new ZooKeeperError(failure, `ZooKeeper could not create a node (${failure})`);
+    if (node === undefined) throw failure;
     if (!this.#isOwn(node))
       throw new RefusedError(
         `ZooKeeper has ${key} from somebody else: two hosts may not give the same address and port to one service.`,

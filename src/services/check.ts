@@ -3,7 +3,8 @@ import { compact } from './compact.ts';
 import { parseDuration } from './duration.ts';
 import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
 import { parseHeaders } from './headers.ts';
-import { quote, type Report } from './report.ts';
+import { quote } from './quote.ts';
+import type { Report } from './report.ts';
 import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
 import { shellWords } from './words.ts';
 

@@ -63,7 +63,7 @@ export function readContainer(snapshot: ContainerSnapshot): Container {
   const healthcheck = readHealthcheck(record(state.Health));
   return {
     id,
-    name: text(inspection.Name).replace(/^\//, '') || id.slice(0, 12),
+    name: text(inspection.Name).replace(/^\//, '') || id.slice(0, 12) || 'unnamed',
     image: text(config.Image),
     imageId: text(inspection.Image),
     labels: new Map(Object.entries(record(config.Labels)).map(([key, value]) => [key, text(value)])),

@@ -9,7 +9,8 @@ import { ServiceIds } from './id.ts';
 import { defaultName, type Naming, serviceName } from './name.ts';
 import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
 import { candidatePorts } from './ports.ts';
-import { quote, Report } from './report.ts';
+import { quote } from './quote.ts';
+import { Report } from './report.ts';
 import type { Service } from './service.ts';
 import { ServiceTags } from './tags.ts';
 
@@ -68,7 +69,7 @@ interface Draft {
 /** The container whose network this one is in; undefined where it joins one that was not found. */
 function hostOf(snapshot: ContainerSnapshot, container: Container, { joined }: DeriveContext): Container | undefined {
   if (joinedContainer(snapshot) === undefined) return container;
-  return joined && readContainer(joined);
+  return joined === undefined ? undefined : readContainer(joined);
 }
 
 const isUp = ({ state }: Container) => state === 'running' || state === 'paused';
@@ -101,10 +102,13 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
   const { options, report, naming, ids, tags } = draft;
   const { container } = place;
   const unwanted = unwantedBecause(fields, options);
-  const address = unwanted === undefined ? serviceAddress(place, fields, options, report) : { missing: unwanted };
+  if (unwanted !== undefined) {
+    report.ignore(port.key, unwanted);
+    return [];
+  }
+  const address = serviceAddress(place, fields, options, report);
   if (typeof address === 'object') {
-    if (unwanted === undefined) report.say('warn', `port ${port.key} is not registered: ${address.missing}.`);
-    report.ignore(port.key, address.missing);
+    report.miss(port.key, address.missing);
     return [];
   }
   const target = { address, port: numberField(fields, 'port', report) ?? number };

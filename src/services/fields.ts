@@ -1,6 +1,7 @@
 import type { Container, ContainerPort } from './container.ts';
+import { enumerate, quote } from './quote.ts';
 import { portNumber } from './read.ts';
-import { quote, type Report } from './report.ts';
+import type { Report } from './report.ts';
 import type { Protocol } from './service.ts';
 
 /** What a container says of its services in one label or environment variable, `SERVICE_…`. */
@@ -25,16 +26,14 @@ export type PortFields = ReadonlyMap<string, Field>;
 
 const PREFIX = 'SERVICE_';
 
-/** How many keys one notice lists. */
-const LISTED = 10;
-
 /**
  * Every `SERVICE_*` field of a container. Those that count more come later: a field for a port and protocol above one
  * for the port, above one for a range (the narrower the more), above one for the container; and among these, a label
  * above the environment.
  */
 export class ServiceFields {
-  readonly #fields: readonly Field[];
+  readonly #ofContainer: PortFields;
+  readonly #ofPorts: readonly Field[];
   readonly #strays: readonly string[];
 
   constructor({ labels, environment }: Container) {
@@ -50,29 +49,27 @@ export class ServiceFields {
           return field ?? [];
         });
     const fields = [...read(environment), ...read(labels)];
-    this.#fields = fields.sort((a, b) => specificity(a) - specificity(b));
+    this.#ofContainer = byName(fields.filter(({ ports }) => ports === undefined));
+    this.#ofPorts = fields.filter(({ ports }) => ports !== undefined).sort((a, b) => specificity(a) - specificity(b));
     this.#strays = strays;
   }
 
   for(port: ContainerPort): PortFields {
-    return new Map(this.#fields.filter((field) => concerns(field, port)).map((field) => [field.name, field]));
+    const own = this.#ofPorts.filter((field) => concerns(field, port));
+    return own.length === 0 ? this.#ofContainer : new Map([...this.#ofContainer, ...byName(own)]);
   }
 
   /** Whether some field is about this port in particular. */
   singleOut(port: ContainerPort): boolean {
-    return this.#fields.some((field) => field.ports !== undefined && concerns(field, port));
+    return this.#ofPorts.some((field) => concerns(field, port));
   }
 
   /** One notice on the keys that look like ours and are not, such as those for a port that the container lacks. */
   reportStrays(ports: readonly ContainerPort[], report: Report): void {
-    const lost = this.#fields.filter((field) => field.ports && !ports.some((port) => concerns(field, port)));
+    const lost = this.#ofPorts.filter((field) => !ports.some((port) => concerns(field, port)));
     const keys = [...new Set([...this.#strays, ...lost.map(({ key }) => key)])].sort();
     if (keys.length === 0) return;
-    const more = keys.length > LISTED ? ` and ${keys.length - LISTED} more` : '';
-    report.say(
-      'debug',
-      `${keys.slice(0, LISTED).map(quote).join(', ')}${more} name no field, or no port of this container; ignored.`,
-    );
+    report.say('debug', `${enumerate(keys.map(quote))} name no field, or no port of this container; ignored.`);
   }
 }
 
@@ -93,12 +90,12 @@ function concerns({ ports }: Field, { number, protocol }: ContainerPort): boolea
   return ports.first <= number && number <= ports.last && (ports.protocol ?? protocol) === protocol;
 }
 
-/** Wider than any range that a key can give. */
-const ALL_PORTS: PortRange = { first: 0, last: 65_536 };
-
-function specificity({ ports = ALL_PORTS }: Field): number {
-  return 2 * (ports.first - ports.last) + (ports.protocol === undefined ? 0 : 1);
+function specificity({ ports }: Field): number {
+  return ports === undefined ? 0 : 2 * (ports.first - ports.last) + (ports.protocol === undefined ? 0 : 1);
 }
+
+/** Of two of one name, the later. */
+const byName = (fields: readonly Field[]): PortFields => new Map(fields.map((field) => [field.name, field]));
 
 /** The field's value; undefined where it is missing or empty. */
 export function fieldText(fields: PortFields, name: string): string | undefined {
@@ -140,7 +137,7 @@ const OWN = new Set(['id', 'name', 'tags', 'ignore', 'ip', 'port', 'internal', '
 /** Every other field, the `check_*` ones included, as gliderlabs/registrator sends them. */
 export function metadata(fields: PortFields): Readonly<Record<string, string>> {
   const others = [...fields.values()].filter(({ name }) => !OWN.has(name));
-  return Object.fromEntries(others.map(({ name, value }): [string, string] => [name, value]).sort(byName));
+  return Object.fromEntries(
+    others.map(({ name, value }): [string, string] => [name, value]).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
-
-const byName = ([a]: [string, string], [b]: [string, string]) => (a < b ? -1 : 1);

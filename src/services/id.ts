@@ -1,6 +1,7 @@
 import type { Container, ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
-import { quote, type Report } from './report.ts';
+import { quote } from './quote.ts';
+import type { Report } from './report.ts';
 
 /** Gives the services of one container their IDs, each another one: on a registry they would overwrite each other. */
 export class ServiceIds {

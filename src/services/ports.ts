@@ -1,6 +1,7 @@
 import { byNumber, type Container, type ContainerPort } from './container.ts';
 import type { ServiceFields } from './fields.ts';
-import { quote, type Report } from './report.ts';
+import { quote } from './quote.ts';
+import type { Report } from './report.ts';
 
 /**
  * The ports that may become services.

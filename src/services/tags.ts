@@ -2,7 +2,8 @@ import type { ContainerSnapshot } from '../docker/index.ts';
 import { splitAtCommas } from './commas.ts';
 import type { ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
-import { quote, type Report } from './report.ts';
+import { quote } from './quote.ts';
+import type { Report } from './report.ts';
 import { Budget, parseTagTemplate, type TagFailure, type TagTemplate, TemplateSyntaxError } from './template/index.ts';
 
 interface Source {

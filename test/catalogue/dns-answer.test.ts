@@ -47,7 +47,7 @@ function ask(store: Store, name: string, type: string, { udpSize, ...options }: 
   });
   const bytes = reply(store, packet, options);
   if (bytes === undefined) throw new Error('no reply');
-  return Object.assign(decode(bytes), { size: bytes.length }) as Reply;
+  return Object.assign(decode(bytes), { size: bytes.length }) as unknown as Reply;
 }
 
 const data = ({ answers = [] }: Packet) => answers.map((record) => 'data' in record && record.data);

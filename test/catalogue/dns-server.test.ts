@@ -51,7 +51,7 @@ test('dig and the resolver of Node find a service, over UDP and over TCP, until 
   resolver.setServers([`127.0.0.1:${server.port}`]);
   expect(await resolver.resolve4('redis.service.consul')).toEqual(['10.0.0.1']);
   expect(await resolver.resolveSrv('_redis._tcp.service.consul')).toEqual([
-    { name: '0a000001.addr.dc1.consul', port: 32768, priority: 1, weight: 1 },
+    expect.objectContaining({ name: '0a000001.addr.dc1.consul', port: 32768, priority: 1, weight: 1 }),
   ]);
   store.remove('node1:redis:6379');
   expect(await dig(server.port, 'redis.service.consul')).toMatchObject({
@@ -116,14 +116,25 @@ test('a TCP client that sends too long a message is cut off', async () => {
   await once(socket, 'close');
 });
 
-test('a TCP client that asks and never reads is no longer read from, and the others are served', async () => {
+test('a TCP client that asks and never reads is no longer read from, and the others are served', {
+  timeout: 30_000,
+}, async () => {
   putHundred();
   const greedy = await open();
   greedy.pause();
-  const one = streamEncode(query('redis.service.consul'));
-  const many = Buffer.concat(Array.from({ length: 20_000 }, () => one));
-  greedy.write(many);
-  await eventually(() => greedy.writableLength > 0);
+  const block = Buffer.concat(Array.from({ length: 2_000 }, () => streamEncode(query('redis.service.consul'))));
+  // What the kernel keeps between the two is filled when nothing was taken for a while.
+  let stuck = 0;
+  await eventually(
+    () => {
+      if (greedy.writableLength === 0) {
+        stuck = 0;
+        greedy.write(block);
+      } else stuck += 1;
+      return stuck > 20;
+    },
+    { everyMs: 20, deadlineMs: 20_000 },
+  );
   expect(await digShort(server.port, 'redis.service.consul', '+tcp')).toHaveLength(100);
   greedy.destroy();
 });

@@ -47,6 +47,7 @@ describe('KeyedQueue', () => {
     });
     start();
     q.add('a');
+    await expect.poll(() => under).toBe(1);
     q.add('a');
     q.add('a');
     gate.resolve();

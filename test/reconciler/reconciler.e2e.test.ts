@@ -150,4 +150,24 @@ describe('the reconciler', () => {
     expect(await ids()).toEqual(['operators-own']);
     await stop();
   });
+
+  it('settles with a second registrator of other settings on the same host: no flapping, nothing of its removed', async () => {
+    const ours = desiredOf(service(), service({ container: 'web' }));
+    const theirs = desiredOf(service({ port: 1 }), service({ container: 'db' }));
+    await reconcile(ours, { resyncMs: 40 });
+    await reconcile(theirs, { resyncMs: 40 });
+    const state = async () => JSON.stringify(Object.entries(await held()).map(([id, { Port }]) => [id, Port]));
+    let last = '';
+    let since = performance.now();
+    await eventuallyPasses(
+      async () => {
+        const now = await state();
+        if (now !== last) since = performance.now();
+        last = now;
+        expect(performance.now() - since).toBeGreaterThan(600);
+        expect(await ids()).toEqual(['node1:db:6379', 'node1:redis:6379', 'node1:web:6379']);
+      },
+      { everyMs: 10 },
+    );
+  });
 });

@@ -4,6 +4,7 @@ import { consulKv, ownerFlags } from '../../src/registries/consulkv.ts';
 import type { Registry } from '../../src/registries/registry.ts';
 import { ConsulServer } from '../support/consul.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
+import { reconcile } from './reconcile.ts';
 import { serviceOf } from './service.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
@@ -105,6 +106,17 @@ describe('consulkv', () => {
     await registry.register([serviceOf(81), serviceOf(82)], signal);
     expect(await lost).toBe('the Consul session expired');
     expect((await registry.registered(signal)).map(({ id }) => id)).toEqual(['node1:web:81', 'node1:web:82']);
+  });
+
+  test('the reconciler has everything back with the next heartbeat after a session was lost', async () => {
+    const registry = await connect('reconciled', { ttl: 10 });
+    const services = Array.from({ length: 100 }, (_, n) => serviceOf(1_000 + n, { ttl: 10 }));
+    await using _work = reconcile(registry, services, 300);
+    await eventuallyPasses(async () => expect(await pairs('reconciled')).toHaveLength(100));
+    const session = (await pairs('reconciled'))[0]?.Session;
+    await server.api('PUT', `/v1/session/destroy/${session}`);
+    await eventuallyPasses(async () => expect(await pairs('reconciled')).toHaveLength(100));
+    expect((await pairs('reconciled'))[0]?.Session).not.toBe(session);
   });
 
   test('reading and refreshing write nothing', async () => {

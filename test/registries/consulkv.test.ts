@@ -15,6 +15,7 @@ describe('a consulkv entry', () => {
   test.each([
     ['consulkv://127.0.0.1:8500/services', {}, 'services/web/node1:web:80', '10.1.2.3:80'],
     ['consulkv://127.0.0.1:8500/a/b/', {}, 'a/b/web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv://127.0.0.1:8500/a%20b', {}, 'a b/web/node1:web:80', '10.1.2.3:80'],
     ['consulkv://127.0.0.1:8500', {}, 'web/node1:web:80', '10.1.2.3:80'],
     ['consulkv-unix:///run/consul.sock:/a', {}, 'a/web/node1:web:80', '10.1.2.3:80'],
     ['consulkv://h/p', { address: '2001:db8::1' }, 'p/web/node1:web:80', '[2001:db8::1]:80'],
@@ -24,7 +25,13 @@ describe('a consulkv entry', () => {
     expect(await entryAt(uri, change)).toMatchObject({ key, content });
   });
 
-  test.each(['consulkv://h/a/../b', 'consulkv://h/./b', 'consulkv://h/a//b'])('%s is refused', async (uri) => {
+  test.each([
+    'consulkv://h/a/../b',
+    'consulkv://h/./b',
+    'consulkv://h/a//b',
+    'consulkv://h/%2E%2E',
+    'consulkv://h/%zz',
+  ])('%s is refused', async (uri) => {
     await expect(consulKv(uri, context)).rejects.toThrow(/prefix in the consulkv URI/);
   });
 

@@ -66,8 +66,7 @@ describe('the etcd URI', () => {
           ({ name }) => name,
           (error: Error) => error.message,
         );
-        expect(error).not.toContain('hunter2@');
-        if (!/[/?#]/.test(a + b)) expect(error).not.toContain('hunter2');
+        expect(error).not.toContain('hunter2');
       }),
     );
   });

@@ -3,12 +3,15 @@ import { etcdLegacy } from '../../src/registries/etcd-legacy.ts';
 import type { RegistryFactory } from '../../src/registries/index.ts';
 import { coredns, skydns2 } from '../../src/registries/skydns.ts';
 import { EtcdServer } from '../support/etcd.ts';
-import { conformance } from './conformance.ts';
+import { type Conformance, conformance } from './conformance.ts';
+
+type Mark = NonNullable<Conformance['mark']>;
 
 /** The v2 and the v3 API have nothing in common but the port. */
-function suite(scheme: string, factory: RegistryFactory, path: (test: number) => string): void {
+function suite(scheme: string, factory: RegistryFactory, path: (test: number) => string, mark: Mark): void {
   conformance(scheme, {
     factory,
+    mark,
     ttl: 2,
     async start() {
       const server = await new EtcdServer().start();
@@ -24,7 +27,7 @@ function suite(scheme: string, factory: RegistryFactory, path: (test: number) =>
   });
 }
 
-suite('etcd', etcd, (test) => `test/${test}`);
-suite('etcd-legacy', etcdLegacy, (test) => `test/${test}`);
-suite('skydns2', skydns2, (test) => `t${test}.example`);
-suite('coredns', coredns, (test) => `t${test}.example`);
+suite('etcd', etcd, (test) => `test/${test}`, 'ID');
+suite('etcd-legacy', etcdLegacy, (test) => `test/${test}`, 'ID');
+suite('skydns2', skydns2, (test) => `t${test}.example`, 'host and engine');
+suite('coredns', coredns, (test) => `t${test}.example`, 'host and engine');

@@ -59,6 +59,7 @@ describe('etcd v3', () => {
   });
   afterAll(() => server.dispose());
   beforeEach(async () => {
+    for (const lease of await leases(server)) await server.ctl('lease', 'revoke', lease);
     await server.ctl('del', '--prefix', '');
   });
 
@@ -243,6 +244,16 @@ describe('etcd v3', () => {
       expect((await leases(server)).length).toBe(1);
       expect(await lost).toBe('the etcd lease expired');
       expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, services));
+    });
+
+    it('notices without any call that the lease is gone', async () => {
+      const registry = await open(uri, { ttl: 2 });
+      await registry.register([service()], signal);
+      const lost = registry.lost?.(signal);
+      const [lease = ''] = await leases(server);
+      await server.ctl('lease', 'revoke', lease);
+      expect(await lost).toBe('the etcd lease expired');
+      expect(await registry.registered(signal)).toEqual([]);
     });
 
     it('registers on a new lease when the lease is gone', async () => {

@@ -7,6 +7,7 @@ import { zooKeeper } from '../../src/registries/zookeeper.ts';
 import { eventuallyPasses, holds } from '../support/eventually.ts';
 import { FaultProxy } from '../support/proxy.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { reconcile } from './reconcile.ts';
 import { serviceOf } from './service.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
@@ -174,6 +175,30 @@ describe('zookeeper', () => {
     expect(await registry.registered(signal)).toEqual([]);
     await registry.register([serviceOf(80), serviceOf(81)], signal);
     expect(await registry.registered(signal)).toHaveLength(2);
+  });
+
+  test('the reconciler has everything back soon after a session expired', async () => {
+    await using proxy = await new FaultProxy(server.port).start();
+    const registry = await connect('/reconciled', { address: proxy.address });
+    const services = Array.from({ length: 100 }, (_, n) => serviceOf(1_000 + n));
+    await using _work = reconcile(registry, services);
+    const there = async () => (await bystander.children('/reconciled/web').catch(() => undefined))?.length ?? 0;
+    await eventuallyPasses(async () => expect(await there()).toBe(100));
+    await proxy.stop();
+    await eventuallyPasses(async () => expect(await there()).toBe(0));
+    await proxy.start();
+    await eventuallyPasses(async () => expect(await there()).toBe(100));
+  });
+
+  test('the reconciler has everything back soon after the server came back empty', async () => {
+    await using own = await new ZooKeeperServer().start();
+    const registry = await connect('/reconciled', { address: own.address });
+    await using work = reconcile(registry, [serviceOf(80), serviceOf(81)]);
+    await eventuallyPasses(() => expect(work.reconciler.inSync).toBe(true));
+    await own.restart({ emptyData: true });
+    const after = await new Bystander(own.address).connect();
+    await eventuallyPasses(async () => expect(await after.children('/reconciled/web')).toHaveLength(2));
+    after.close();
   });
 
   test('a connection that has gone silent is noticed within the session’s time-out', async () => {

@@ -20,6 +20,7 @@ describe('a ZooKeeper URI', () => {
       ],
       '/a/b',
     ],
+    ['zookeeper://zk1/a%20b/50%25', [{ host: 'zk1', port: 2181 }], '/a b/50%'],
     ['zookeeper://[::1]:2181/services', [{ host: '::1', port: 2181 }], '/services'],
   ])('%s', (uri, hosts, path) => {
     expect(parseZooKeeperUri(uri)).toEqual({ hosts, path });
@@ -36,6 +37,8 @@ describe('a ZooKeeper URI', () => {
     'zookeeper://zk1/a//b',
     'zookeeper://zk1/a/../b',
     'zookeeper://zk1/.',
+    'zookeeper://zk1/%2E%2E',
+    'zookeeper://zk1/%zz',
     'zookeeper://zk1/a\nb',
   ])('%j is refused in one sentence', (uri) => {
     expect(() => parseZooKeeperUri(uri)).toThrow(/ZooKeeper URI.*\.$/);

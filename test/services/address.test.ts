@@ -34,7 +34,7 @@ describe('the host’s address', () => {
     expect(derivation.services).toEqual([]);
     expect(derivation.ignored).toEqual([{ port: '6379/tcp', reason }]);
     expect(derivation.notices).toEqual([
-      { level: 'warn', message: `Container web: port 6379/tcp is not registered: ${reason}.` },
+      { level: 'warn', message: `Container web: 6379/tcp is not registered: ${reason}.` },
     ]);
   });
 });
@@ -124,11 +124,11 @@ describe('the container’s address', () => {
     const none = deriveSample({ networkMode: 'none', networks: { none: { IPAddress: '' } } }, internal);
     expect(none.services).toEqual([]);
     expect(told(none)).toEqual([
-      'port 6379/tcp is not registered: the container has no IPv4 address in any network; connect it to a network, or set SERVICE_IP.',
+      '6379/tcp is not registered: the container has no IPv4 address in any network; connect it to a network, or set SERVICE_IP.',
     ]);
     const wrongFamily = deriveSample({}, { internal: true, ipFamily: 6 });
     expect(told(wrongFamily)).toEqual([
-      'port 6379/tcp is not registered: the container has no IPv6 address in any network; it has an IPv4 one, for --ip-family 4.',
+      '6379/tcp is not registered: the container has no IPv6 address in any network; it has an IPv4 one, for --ip-family 4.',
     ]);
   });
 

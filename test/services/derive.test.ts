@@ -217,6 +217,24 @@ describe('a container in another one’s network', () => {
   });
 });
 
+describe('notices', () => {
+  test('are one for all ports of a container that have the same fault', () => {
+    const exposed = Array.from({ length: 12 }, (_, index) => `${index + 1}/tcp`);
+    const derivation = deriveSample({ exposed, published: {}, networks: {} }, { internal: true });
+    expect(derivation.ignored).toHaveLength(12);
+    expect(told(derivation)).toEqual([
+      '1/tcp, 2/tcp, 3/tcp, 4/tcp, 5/tcp, 6/tcp, 7/tcp, 8/tcp, 9/tcp, 10/tcp and 2 more are not registered: the container has no IPv4 address in any network; connect it to a network, or set SERVICE_IP.',
+    ]);
+  });
+
+  test('stay on one line and short, whatever a label says', () => {
+    const [notice] = deriveSample({ labels: { SERVICE_WEIGHT: `\n\x1b[2J${'x'.repeat(5_000)}` } }).notices;
+    expect(notice?.message).toMatch(
+      /^Container web: "SERVICE_WEIGHT" is "\\n\\u001b\[2Jx{95}…", which is no whole number/,
+    );
+  });
+});
+
 describe('extra fields', () => {
   test('SERVICE_WEIGHT', () => {
     expect(only({ labels: { SERVICE_WEIGHT: '20' } })).toMatchObject({ weight: 20, meta: {} });

@@ -33,7 +33,10 @@ export async function checkHttp(check: Extract<Check, { type: 'http' }>, signal:
 }
 
 const headers = ({ headers: given = {} }: Extract<Check, { type: 'http' }>) =>
-  Object.fromEntries(Object.entries(given).map(([name, values]) => [name, [...values]]));
+  Object.fromEntries(
+    // Node takes some headers, Host among them, as one text only.
+    Object.entries(given).map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : [...values]]),
+  );
 
 /** The beginning of the body; the rest is not waited for. */
 async function start(body: Readable, signal: AbortSignal): Promise<string> {

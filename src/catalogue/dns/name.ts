@@ -60,6 +60,7 @@ export function serviceReadings(labels: readonly string[]): { readonly name: str
 
 /** The label that Consul gives an address: its bytes in hex. */
 export function hexOfAddress(address: string): string {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number)).toString('hex');
   return Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex');
 }
 
@@ -86,7 +87,9 @@ export function addressOfReverse(labels: readonly string[]): string | undefined 
 
 /** An address in its one way of writing, so that equal ones are equal text; without a zone (`%eth0`). */
 export function canonical(address: string): string | undefined {
-  if (isIP(address) === 0) return undefined;
+  const family = isIP(address);
+  // Every way to write an IPv4 address but one is refused by isIP.
+  if (family !== 6) return family === 4 ? address : undefined;
   const [bare = ''] = address.split('%');
   return ipaddr.parse(bare).toString();
 }

@@ -153,7 +153,7 @@ export function encodeReply(query: Query, answer: Answer, limit: number): Buffer
   return writer.end(header);
 }
 
-/** Where a name begins in the message, by the name in lower case. */
+/** Where a name begins in the message, by the name in its own case. */
 type Offsets = Map<string, number>;
 
 class Writer {
@@ -166,7 +166,7 @@ class Writer {
     this.#limit = limit;
     const { labels } = query.question;
     // Labels that are not what they look like as text are not pointed to.
-    if (!labels.some((label) => /[.\ufffd]/.test(label))) remember(this.#offsets, labels, HEADER);
+    if (!labels.some((label) => /[.\ufffd]/.test(label))) remember(this.#offsets, labels.join('.'), HEADER);
     this.raw(query.rawQuestion);
   }
 
@@ -182,11 +182,11 @@ class Writer {
       const name = record.name === undefined ? pointer(HEADER) : this.#compressed(record.name);
       const rest = afterName(record);
       if (this.#length + name.length + rest.length > this.#limit) return written;
-      if (record.name !== undefined) remember(this.#offsets, record.name.split('.'), this.#length);
+      if (record.name !== undefined) remember(this.#offsets, record.name, this.#length);
       this.raw(name);
       const target = nameInData(record);
       // Ten bytes of type, class, TTL and length stand before the data.
-      if (target !== undefined) remember(this.#offsets, target.name.split('.'), this.#length + 10 + target.at);
+      if (target !== undefined) remember(this.#offsets, target.name, this.#length + 10 + target.at);
       this.raw(rest);
       written += 1;
     }
@@ -197,26 +197,34 @@ class Writer {
     return Buffer.concat([header, ...this.#parts], this.#length);
   }
 
+  /** The name's first labels, and a pointer to where the rest stands already. */
   #compressed(name: string): Buffer {
-    const labels = name.split('.');
     const parts: Buffer[] = [];
-    for (const [i, label] of labels.entries()) {
-      const offset = this.#offsets.get(labels.slice(i).join('.').toLowerCase());
+    for (let at = 0; ; ) {
+      const offset = this.#offsets.get(name.slice(at));
       if (offset !== undefined) return Buffer.concat([...parts, pointer(offset)]);
-      const bytes = Buffer.from(label);
-      parts.push(Buffer.of(bytes.length), bytes);
+      const dot = name.indexOf('.', at);
+      const label = Buffer.from(name.slice(at, dot === -1 ? undefined : dot));
+      parts.push(Buffer.of(label.length), label);
+      if (dot === -1) return Buffer.concat([...parts, Buffer.of(0)]);
+      at = dot + 1;
     }
-    return Buffer.concat([...parts, Buffer.of(0)]);
   }
 }
 
-function remember(offsets: Offsets, labels: readonly string[], start: number): void {
-  let offset = start;
-  for (const [i, label] of labels.entries()) {
-    const suffix = labels.slice(i).join('.').toLowerCase();
+/** Notes where a name that begins at `start`, and each of its endings, stands. */
+function remember(offsets: Offsets, name: string, start: number): void {
+  for (let at = 0; ; ) {
+    const ending = name.slice(at);
+    // The endings of a known name are known.
+    if (offsets.has(ending)) return;
+    // A label's length takes the byte that the dot before it takes in the text.
+    const offset = start + Buffer.byteLength(name.slice(0, at));
     // A pointer has 14 bits.
-    if (offset < 0x4000 && !offsets.has(suffix)) offsets.set(suffix, offset);
-    offset += 1 + Buffer.byteLength(label);
+    if (offset < 0x4000) offsets.set(ending, offset);
+    const dot = name.indexOf('.', at);
+    if (dot === -1) return;
+    at = dot + 1;
   }
 }
 

@@ -1,3 +1,4 @@
+import { quote } from '../quote.ts';
 import { functions } from './functions.ts';
 import { EvaluationError, type Expression, type Node, type Pipeline } from './syntax.ts';
 import { type Environment, isObject, isTrue, kindOf, print, type Value } from './values.ts';
@@ -102,7 +103,7 @@ export class Evaluator {
   #variable(name: string): Variable {
     const variable = this.#variables.findLast((candidate) => candidate.name === name);
     // It parsed, so its declaration stood in a tag that failed.
-    if (variable === undefined) throw new EvaluationError(`the variable ${name} has no value`);
+    if (variable === undefined) throw new EvaluationError(`the variable ${quote(name)} has no value`);
     return variable;
   }
 
@@ -131,20 +132,25 @@ export class Evaluator {
       }
       return value;
     }
-    const values = args.map((arg) => this.#value(arg));
-    const result = functions.get(name)?.run(values, this.#env);
-    if (typeof result === 'string') this.#env.budget.spendText(result.length);
-    return result;
+    const values = args.map((arg) => this.#charged(this.#value(arg)));
+    return this.#charged(functions.get(name)?.run(values, this.#env));
+  }
+
+  /** What a function does with a value takes the longer the larger it is. */
+  #charged(value: Value): Value {
+    if (typeof value === 'string') this.#env.budget.spendText(value.length);
+    if (Array.isArray(value)) this.#env.budget.spend(value.length);
+    return value;
   }
 
   #field(of: Value, name: string): Value {
     if (of === undefined) return undefined;
-    if (!isObject(of)) throw new EvaluationError(`there is no field ${name} in ${kindOf(of)}`);
+    if (!isObject(of)) throw new EvaluationError(`there is no field ${quote(name)} in ${kindOf(of)}`);
     if (Object.hasOwn(of, name)) return of[name];
     if (this.#env.isMap(of)) return undefined;
     // Go's Docker client writes `ID` where Docker's JSON has `Id`.
     const key = Object.keys(of).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
-    if (key === undefined) throw new EvaluationError(`the container has no field ${name}`);
+    if (key === undefined) throw new EvaluationError(`the container has no field ${quote(name)}`);
     return of[key];
   }
 }

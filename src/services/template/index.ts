@@ -1,5 +1,6 @@
 import type { ContainerSnapshot } from '../../docker/index.ts';
 import { splitAtCommas } from '../commas.ts';
+import { quote } from '../quote.ts';
 import type { Budget } from './budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { inspectionOf } from './inspection.ts';
@@ -45,7 +46,7 @@ export class TagTemplate {
     const httpGet = (url: string): string => {
       if (fetched === undefined) throw new EvaluationError('httpGet is for --tags only');
       if (!/^https?:\/\//i.test(url) || !URL.canParse(url) || url.length > MAX_URL) {
-        throw new EvaluationError(`httpGet takes an http or https URL, not ${JSON.stringify(url.slice(0, 100))}`);
+        throw new EvaluationError(`httpGet takes an http or https URL, not ${quote(url)}`);
       }
       const body = fetched.get(url);
       if (body !== undefined) return body;

@@ -1,3 +1,4 @@
+import { quote } from '../quote.ts';
 import { signatures } from './functions.ts';
 import { literalValue } from './literal.ts';
 import { scan, type Token } from './scan.ts';
@@ -154,7 +155,7 @@ class Parser {
   #call({ text: name, at }: Token, args: readonly Expression[]): Expression {
     const signature = signatures.get(name);
     if (UNSUPPORTED.includes(name)) throw new TemplateSyntaxError(at, `{{${name}}} is not supported`);
-    if (signature === undefined) throw new TemplateSyntaxError(at, `there is no function ${name}`);
+    if (signature === undefined) throw new TemplateSyntaxError(at, `there is no function ${quote(name)}`);
     const [least, most] = signature;
     if (args.length < least || args.length > most) {
       const wanted =
@@ -187,7 +188,7 @@ class Parser {
         if (token.text === '.') return { kind: 'dot' };
         if (token.text === '(') return this.#fields(this.#nested(token, () => this.#parenthesised()));
     }
-    throw this.#fault(token, token.kind === 'close' ? 'a value is missing' : `${token.text || 'the end'} is no value`);
+    throw this.#fault(token, token.kind === 'close' ? 'a value is missing' : `${quote(token.text)} is no value`);
   }
 
   #parenthesised(): Expression {
@@ -199,7 +200,7 @@ class Parser {
 
   #literal(token: Token): Expression {
     const value = literalValue(token.text);
-    if (value === undefined) throw this.#fault(token, `${token.text} is no value`);
+    if (value === undefined) throw this.#fault(token, `${quote(token.text)} is no value`);
     if (this.#peek().kind === 'field' && this.#peek().adjacent)
       throw this.#fault(this.#peek(), 'a literal has no fields');
     return { kind: 'literal', value };
@@ -215,7 +216,8 @@ class Parser {
   }
 
   #known({ text, at }: Token): void {
-    if (!this.#variables.includes(text)) throw new TemplateSyntaxError(at, `the variable ${text} is not declared`);
+    if (!this.#variables.includes(text))
+      throw new TemplateSyntaxError(at, `the variable ${quote(text)} is not declared`);
   }
 
   #scoped<T>(parse: () => T): T {

@@ -1,3 +1,4 @@
+import { quote } from '../quote.ts';
 import { EvaluationError } from './syntax.ts';
 import { type Environment, integerOf, kindOf, print, textOf, type Value } from './values.ts';
 
@@ -12,7 +13,7 @@ export function printf(format: Value, values: readonly Value[], env: Environment
     VERB,
     (_, flags: string, width: string, precision: string | undefined, verb: string) => {
       if (verb === '%') return '%';
-      if (rest.length === 0) throw new EvaluationError(`printf has no value for %${verb}`);
+      if (rest.length === 0) throw new EvaluationError(`printf has no value for ${quote(`%${verb}`)}`);
       if (Math.max(Number(width), Number(precision ?? 0)) > WIDEST) {
         throw new EvaluationError(`printf makes no field of more than ${WIDEST} characters`);
       }
@@ -48,6 +49,6 @@ function formatted(verb: string, value: Value, precision: number | undefined, en
       if (typeof value === 'number' && verb === 'f') return value.toFixed(precision ?? 6);
       throw new EvaluationError(`%${verb} does not print ${kindOf(value)}`);
     default:
-      throw new EvaluationError(`printf does not know %${verb}`);
+      throw new EvaluationError(`printf does not know ${quote(`%${verb}`)}`);
   }
 }

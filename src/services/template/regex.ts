@@ -1,4 +1,5 @@
 import { type Context, createContext, Script } from 'node:vm';
+import { quote } from '../quote.ts';
 import type { Budget } from './budget.ts';
 import { EvaluationError } from './syntax.ts';
 
@@ -18,7 +19,7 @@ export function matching(pattern: string, texts: readonly string[], budget: Budg
     return [...(budget.timed((timeout) => MATCH.runInContext(context ?? {}, { timeout })) as string[])];
   } catch (error) {
     if ((error as { code?: string }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-    throw new EvaluationError(`the regular expression ${pattern} takes too long`);
+    throw new EvaluationError(`the regular expression ${quote(pattern)} takes too long`);
   }
 }
 
@@ -27,6 +28,6 @@ function compile(pattern: string): RegExp {
   try {
     return new RegExp(rest.replaceAll('(?P<', '(?<').replaceAll('\\z', '$').replaceAll('\\A', '^'), flags);
   } catch {
-    throw new EvaluationError(`${pattern} is no regular expression`);
+    throw new EvaluationError(`${quote(pattern)} is no regular expression`);
   }
 }

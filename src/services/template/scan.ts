@@ -19,7 +19,7 @@ const TOKENS: readonly (readonly [Token['kind'], RegExp])[] = [
   ['field', /\.[\p{L}_][\p{L}\d_]*/uy],
   ['variable', /\$[\p{L}\d_]*/uy],
   ['word', /[\p{L}_][\p{L}\d_]*/uy],
-  ['string', /"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\[^\n]+?)'/y],
+  ['string', /"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)*'/y],
   ['mark', /:=|[=|(),.]/y],
 ];
 
@@ -51,10 +51,9 @@ export function scan(source: string): readonly Token[] {
     if (comment !== undefined) return comment[1] !== undefined;
     tokens.push({ kind: 'open', text: '{{', at: start, adjacent: false });
     for (;;) {
-      const from = at;
       const close = match(CLOSE);
       if (close !== undefined) {
-        tokens.push({ kind: 'close', text: '}}', at: from, adjacent: false });
+        tokens.push({ kind: 'close', text: '}}', at: at - 2, adjacent: false });
         return close[1] !== undefined;
       }
       const adjacent = match(BLANK) === undefined;

@@ -1,0 +1,42 @@
+/** After so many mends an entry is in dispute. */
+const PATIENCE = 3;
+const HOUR = 3_600_000;
+
+interface Dispute {
+  readonly mends: number;
+  readonly notBefore: number;
+}
+
+/**
+ * Entries that somebody else changes back each time they are put right: another registrator on this host with other
+ * settings, as in an upgrade. Each further mend waits twice as long, up to an hour: no flapping, and still right in the
+ * end. Times are milliseconds of a clock that does not jump.
+ */
+export class Disputes {
+  readonly #byKey = new Map<string, Dispute>();
+  readonly #unitMs: number;
+
+  /** @param unitMs the wait after the first mends: a resync's period */
+  constructor(unitMs: number) {
+    this.#unitMs = unitMs;
+  }
+
+  /** Somebody changed what was right. @returns whether the entry is in dispute since just now */
+  foundChanged(key: string, now: number): boolean {
+    const before = this.#byKey.get(key);
+    const calm = before === undefined || now - before.notBefore > HOUR;
+    const mends = calm ? 1 : before.mends + 1;
+    const wait = mends < PATIENCE ? 0 : Math.min(HOUR, this.#unitMs * 2 ** (mends - PATIENCE + 1));
+    this.#byKey.set(key, { mends, notBefore: now + wait });
+    return mends === PATIENCE;
+  }
+
+  mayMend(key: string, now: number): boolean {
+    return now >= (this.#byKey.get(key)?.notBefore ?? 0);
+  }
+
+  /** Forgets all: the registry lost its data, which is nobody's doing. */
+  clear(): void {
+    this.#byKey.clear();
+  }
+}
