@@ -87,11 +87,9 @@ class Consul implements Registry {
       async (service) => {
         const { meta, dropped } = consulMeta(service, this.#owner);
         for (const reason of dropped) this.#tellOnce(service, reason);
-        if (service.id === '.' || service.id === '..') {
-          // The agent's paths cannot name it: nothing could ever remove it.
-          throw new RefusedError(
-            `Consul could not be told to remove a service with the ID "${service.id}": give the container another SERVICE_ID.`,
-          );
+        if (!isPath(service.id)) {
+          const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
+          throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
         }
         if (this.#foreign.has(service.id)) {
           throw new RefusedError(
@@ -212,6 +210,16 @@ class Consul implements Registry {
     this.#told.add(line);
     this.#log.warn({ registry: this.name, container: service.origin.containerName, service: service.name }, reason);
   }
+}
+
+/**
+ * Whether an entry of this ID could be removed: the ID ends the path of that call. Consul's server tidies paths before it
+ * reads them, and refuses those with characters that Go's unicode.IsPrint does not count as printable.
+ */
+function isPath(id: string): boolean {
+  return (
+    id.split('/').every((part) => !['', '.', '..'].includes(part)) && !/[\p{C}\p{Z}]/u.test(id.replaceAll(' ', ''))
+  );
 }
 
 const UNKNOWN_TOKEN = 'Consul does not know the token: set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a valid one.';

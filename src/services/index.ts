@@ -1,5 +1,6 @@
 export { joinedContainer } from './container.ts';
 export { derive } from './derive.ts';
+export { parseDuration } from './duration.ts';
 export { needsImageTags } from './name.ts';
 export type * from './options.ts';
 export type * from './service.ts';

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttp2, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -11,6 +13,7 @@ import { Slots } from '../../src/catalogue/checks/slots.ts';
 import { checkTcp } from '../../src/catalogue/checks/tcp.ts';
 import { Store } from '../../src/catalogue/index.ts';
 import type { Check } from '../../src/services/index.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import { service } from '../support/service.ts';
@@ -65,18 +68,24 @@ test.each([
   });
 });
 
-test('an HTTP check uses its method and headers, and follows redirects', async () => {
+test('an HTTP check uses its method and headers', async () => {
   const seen: unknown[] = [];
   const url = await http((request, response) => {
     seen.push([request.method, request.url, request.headers['x-a'], request.headers.host]);
-    if (request.url === '/health') response.writeHead(302, { location: '/moved' }).end();
-    else response.end('ok');
+    response.end('ok');
   });
   const headers = { 'X-A': ['1', '2'], Host: ['shop.example'] };
-  const health = await checkHttp({ type: 'http', url, method: 'HEAD', headers }, never);
-  expect(health.status).toBe('passing');
-  expect(seen[0]).toEqual(['HEAD', '/health', '1, 2', 'shop.example']);
-  expect(seen).toHaveLength(2);
+  expect((await checkHttp({ type: 'http', url, method: 'HEAD', headers }, never)).status).toBe('passing');
+  expect(seen).toEqual([['HEAD', '/health', '1, 2', 'shop.example']]);
+});
+
+test('an HTTP check follows redirects, and not for ever', async () => {
+  const url = await http((request, response) => {
+    if (request.url === '/there') response.end('ok');
+    else response.writeHead(302, { location: request.url === '/health' ? '/there' : '/loop' }).end();
+  });
+  expect((await checkHttp({ type: 'http', url }, never)).status).toBe('passing');
+  await expect(checkHttp({ type: 'http', url: url.replace('health', 'loop') }, never)).rejects.toThrow('redirects');
 });
 
 test('an HTTP check reads no more than the beginning of an endless answer', async () => {
@@ -87,6 +96,15 @@ test('an HTTP check reads no more than the beginning of an endless answer', asyn
   const health = await checkHttp({ type: 'http', url }, never);
   expect(health.status).toBe('passing');
   expect(health.output.length).toBeLessThan(4300);
+});
+
+test('an HTTPS check wants a certificate that it can trust, unless told otherwise', async () => {
+  await using certificates = await makeCertificates();
+  const [cert, key] = [readFileSync(certificates.serverCert), readFileSync(certificates.serverKey)];
+  const port = await listening(createHttps({ cert, key }, (_, response) => response.end('ok')));
+  const url = `https://127.0.0.1:${port}/`;
+  expect(await checkHttp({ type: 'http', url, tlsSkipVerify: true }, never)).toMatchObject({ status: 'passing' });
+  await expect(checkHttp({ type: 'http', url }, never)).rejects.toThrow(/certificate/);
 });
 
 test('a TCP check passes where something listens', async () => {

@@ -11,6 +11,8 @@ const TAGS = parseTagTemplate(
 const json = fc.jsonValue({ maxDepth: 3 });
 const maybe = (real: fc.Arbitrary<unknown>) => fc.oneof({ weight: 20, arbitrary: real }, json, fc.constant(undefined));
 
+const asText = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+
 const port = maybe(
   fc.constantFrom('80/tcp', '53/udp', '53', '0/tcp', '99999/tcp', '80-90/tcp', 'x', '9/sctp', '80/http'),
 );
@@ -19,7 +21,11 @@ const address = maybe(
 );
 const binding = maybe(fc.record({ HostIp: address, HostPort: maybe(fc.constantFrom('80', '0', '', '65536', '1')) }));
 const ports = (value: fc.Arbitrary<unknown>) =>
-  maybe(fc.array(fc.tuple(port.map(String), value), { maxLength: 4 }).map((entries) => Object.fromEntries(entries)));
+  maybe(
+    fc
+      .array(fc.tuple(port.map(asText), value), { minLength: 1, maxLength: 4 })
+      .map((entries) => Object.fromEntries(entries)),
+  );
 const fieldName = fc.oneof(
   fc.constantFrom(
     ...['NAME', 'ID', 'TAGS', 'IGNORE', 'IP', 'PORT', 'INTERNAL', 'WEIGHT', 'NETWORK', 'ENABLE_TAG_OVERRIDE'],
@@ -54,7 +60,7 @@ const value = maybe(
 const labels = maybe(fc.array(fc.tuple(key, value), { maxLength: 6 }).map((entries) => Object.fromEntries(entries)));
 const environment = maybe(
   fc.array(
-    fc.tuple(key, value).map(([name, text]) => `${name}=${text}`),
+    fc.tuple(key, value).map(([name, text]) => `${name}=${asText(text)}`),
     { maxLength: 6 },
   ),
 );
@@ -98,7 +104,7 @@ const arbitrarySnapshot = maybe(
 
 const flags = fc.record({
   internal: fc.boolean(),
-  explicit: fc.boolean(),
+  explicit: fc.constantFrom(false, false, false, true),
   ipFromContainer: fc.boolean(),
   dockerHealth: fc.boolean(),
   ipFamily: fc.constantFrom(4 as const, 6 as const),
@@ -126,10 +132,10 @@ test('deriving throws on no snapshot, and its services are well-formed (property
       expect(derivation).toEqual(derive(container, all, context));
       for (const { message } of derivation.notices) expect(message).not.toMatch(/[\n\r]/);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 500 },
   );
-  expect(registered).toBeGreaterThan(100);
-});
+  expect(registered).toBeGreaterThan(50);
+}, 30_000);
 
 test('a joined container that is the container itself ends', () => {
   const self = snapshot({ networkMode: 'container:self', id: 'self' });

@@ -342,7 +342,7 @@ describe('a template that does not parse', () => {
       }),
       { numRuns: 2_000 },
     );
-  });
+  }, 30_000);
 });
 
 describe('work is bounded', () => {

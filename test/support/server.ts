@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +124,8 @@ export abstract class Server implements AsyncDisposable {
   /** Stops the process where it stands, without closing its sockets (SIGSTOP), until `resume()`. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
+    // The kernel stops thread after thread: one that still runs might answer a last request.
+    while (this.running && !threadsOf(this.pid ?? 0).every((state) => state === 'T'));
   }
   resume(): void {
     this.#child?.kill('SIGCONT');
@@ -162,4 +164,12 @@ export abstract class Server implements AsyncDisposable {
   protected async reap(processName: string): Promise<void> {
     await promisify(execFile)(reapScript, [this.dir, 'now', processName]);
   }
+}
+
+/** The state of each thread, a letter as ps prints it. */
+function threadsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((id) => {
+    const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+  });
 }

@@ -38,7 +38,6 @@ export function catalogService({ service, createIndex, modifyIndex }: Instance, 
     TaggedAddresses: nodeAddresses(host.address),
     NodeMeta: NODE_META,
     ServiceKind: '',
-
     ServiceID: service.id,
     ServiceName: service.name,
     ServiceTags: service.tags,
