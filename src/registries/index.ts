@@ -25,6 +25,11 @@ const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
   'consul-unix': async () => (await import('./consul.ts')).consul,
   consulkv: async () => (await import('./consulkv.ts')).consulKv,
   'consulkv-unix': async () => (await import('./consulkv.ts')).consulKv,
+  etcd: async () => (await import('./etcd.ts')).etcd,
+  'etcd+tls': async () => (await import('./etcd.ts')).etcd,
+  'etcd-legacy': async () => (await import('./etcd-legacy.ts')).etcdLegacy,
+  skydns2: async () => (await import('./skydns.ts')).skydns2,
+  coredns: async () => (await import('./skydns.ts')).coredns,
   zookeeper: async () => (await import('./zookeeper.ts')).zooKeeper,
 };
 
