@@ -1,4 +1,4 @@
-import { parseDuration } from '../../services/duration.ts';
+import { parseDuration } from '../../services/index.ts';
 
 /** A Go duration in milliseconds, at least 1; `fallback` where it is absent or none. */
 export function milliseconds(text: string | undefined, fallback: number): number {

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../services/duration.ts';
+import { parseDuration } from '../../services/index.ts';
 import { ApiError } from './error.ts';
 import { parseFilter } from './filter.ts';
 
