@@ -1,4 +1,5 @@
 import type { Logger } from '../ops/index.ts';
+import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
 import { DnsServer } from './dns/server.ts';
 import { HttpServer } from './http/server.ts';
@@ -28,7 +29,7 @@ export interface CatalogueOptions {
 export class Catalogue {
   readonly store: Store;
   readonly #options: CatalogueOptions;
-  #running: { http: HttpServer; dns?: DnsServer; checks: CheckRunner } | undefined;
+  #running: { http: HttpServer; dns?: DnsServer; checks: CheckRunner; reaper: Reaper } | undefined;
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
@@ -53,8 +54,10 @@ export class Catalogue {
       await http.close();
       throw error;
     });
-    this.#running = { http, checks, ...(dns === undefined ? {} : { dns }) };
+    const reaper = new Reaper(this.store, log);
+    this.#running = { http, checks, reaper, ...(dns === undefined ? {} : { dns }) };
     checks.start();
+    reaper.start();
     const fields = {
       http: address(this.#options.http.host, http.port),
       ...(dns === undefined ? {} : { dns: address(this.#options.dns?.host ?? '', dns.port) }),
@@ -67,6 +70,7 @@ export class Catalogue {
     const running = this.#running;
     this.#running = undefined;
     running?.checks.close();
+    running?.reaper.close();
     await Promise.all([running?.http.close(), running?.dns?.close()]);
   }
 

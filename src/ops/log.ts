@@ -18,9 +18,29 @@ export async function createLogger(level: LogLevel, format: LogFormat): Promise<
   const { default: pretty } = await import('pino-pretty');
   const stream = pretty({
     sync: true,
-    singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
     colorize: process.stdout.isTTY,
+    hideObject: true,
+    messageFormat: (line, messageKey) => humanLine(line, messageKey),
   });
   return pino(options, stream);
+}
+
+const SHOWN_BESIDE = new Set(['level', 'time', 'msg']);
+
+/** The message, and behind it the fields: `registered  service=redis container=cache`. Never more than one line. */
+export function humanLine(line: Readonly<Record<string, unknown>>, messageKey: string): string {
+  const fields = Object.entries(line).filter(([key]) => !SHOWN_BESIDE.has(key) && key !== messageKey);
+  const shown = fields.map(([key, value]) => `${key}=${plain(value)}`);
+  return [printable(String(line[messageKey] ?? '')), ...(shown.length === 0 ? [] : ['', ...shown])].join(' ');
+}
+
+function plain(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return typeof value === 'string' && !/^[^\s"\p{C}]+$/u.test(text) ? printable(JSON.stringify(text)) : printable(text);
+}
+
+/** Names and labels are whatever somebody wrote: none may move the cursor or begin a line. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

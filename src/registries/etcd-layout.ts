@@ -27,7 +27,7 @@ export function plainLayout(path: readonly string[]): Layout {
     prefix,
     claims: '/_registrator',
     key: ({ name, id }) => `${prefix}/${encodePart(name)}/${encodePart(id)}`,
-    value: ({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`,
+    value: ({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`.toWellFormed(),
     parse: (value) => {
       const [, bracketed, plain, port] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/s.exec(value) ?? [];
       return port === undefined ? undefined : { address: bracketed ?? plain ?? '', port: Number(port) };
@@ -75,10 +75,17 @@ export function isOwnClaim({ host, engine }: Owner, value: string): boolean {
   return claim !== undefined && (claim.owner === host || claim.engine === engine);
 }
 
-/** @param claim of somebody else */
-export function claimedByOther({ key }: Entry, claim: string): RefusedError {
+/** `<host>:<container name>:<exposed port>[:udp|:sctp]` of any host but ours. */
+export function isAnothersId(owner: Owner, id: string): boolean {
+  const host = id.slice(0, Math.max(0, id.indexOf(':')));
+  return host !== '' && host !== owner.host && isOwnId(host, id);
+}
+
+/** @param claim of somebody else; undefined where the ID alone says whose the entry is */
+export function claimedByOther({ key }: Entry, claim: string | undefined): RefusedError {
+  const whose = claim === undefined ? 'another host' : `registrator on host "${parseClaim(claim)?.owner ?? 'unknown'}"`;
   return new RefusedError(
-    `The key ${key} in etcd is that of registrator on host "${parseClaim(claim)?.owner ?? 'unknown'}": give the container another SERVICE_ID, or delete the key if that host is gone.`,
+    `The key ${key} in etcd is that of ${whose}: give the container another SERVICE_ID, or delete the key if that host is gone.`,
   );
 }
 

@@ -1,6 +1,9 @@
 import type { EtcdClient } from './etcd-client.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
+/** An hour; timers end at 24 days. */
+const MAX_INTERVAL_MS = 3_600_000;
+
 /** One lease for everything that a registry writes: granted at first need, kept alive at a third of its TTL. */
 export class EtcdLease {
   readonly #client: EtcdClient;
@@ -64,7 +67,7 @@ export class EtcdLease {
     try {
       const { id, ttl } = await this.#client.grant(this.#ttl, this.#closing.signal);
       this.#present = id;
-      this.#intervalMs = (ttl * 1_000) / 3;
+      this.#intervalMs = Math.min((ttl * 1_000) / 3, MAX_INTERVAL_MS);
       this.#schedule(this.#intervalMs);
       return id;
     } catch (error) {

@@ -5,6 +5,7 @@ import {
   claimedKey,
   claimKey,
   claimValue,
+  isAnothersId,
   isOwnClaim,
   KEPT_ALIVE,
   type Layout,
@@ -105,8 +106,8 @@ class EtcdLegacy implements Registry {
         const claimed = showsOwner(this.#layout, this.#owner, key) ? undefined : claimKey(this.#layout, key);
         const claim = claimed === undefined ? undefined : (await this.#read(claimed, false, signal))?.value;
         this.#written.delete(key);
-        // Somebody else has taken the key over.
-        if (claim !== undefined && !isOwnClaim(this.#owner, claim) && (await this.#read(key, false, signal))) return;
+        // Somebody else has the key, or had it always.
+        if (claimed !== undefined && (claim === undefined || !isOwnClaim(this.#owner, claim))) return;
         await this.#delete(key, {}, signal);
         await this.#removeFolderOf(key, signal);
         if (claimed === undefined || claim === undefined) return;
@@ -165,7 +166,7 @@ class EtcdLegacy implements Registry {
       const before = (await this.#read(key, false, signal))?.value;
       if (before === value) return;
       // A claim outlives its entry where its host died: it may be taken over.
-      const foreign = before !== undefined && !isOwnClaim(this.#owner, before);
+      const foreign = before === undefined ? isAnothersId(this.#owner, entry.id) : !isOwnClaim(this.#owner, before);
       if (foreign && (await this.#read(entry.key, false, signal))) throw claimedByOther(entry, before);
       try {
         const condition = before === undefined ? { prevExist: 'false' } : { prevValue: before };

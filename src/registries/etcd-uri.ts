@@ -51,6 +51,12 @@ function split(uri: string) {
     throw new Error(`The ${scheme} URI cannot be read: it must look like ${scheme}://host1:2379,host2:2379/path.`);
   }
   const [, scheme = '', userinfo, hosts = '', rawPath = '', query = ''] = match;
+  if (rawPath.includes('@') || query.includes('@')) {
+    // Most likely the end of a password: it must not come to be a prefix, which is logged.
+    throw new Error(
+      `The ${scheme} URI has an @ after its hosts: percent-encode it, and what is not a letter in a password.`,
+    );
+  }
   return { scheme: scheme.toLowerCase(), userinfo, hosts, rawPath, query };
 }
 
@@ -69,12 +75,6 @@ function parseHosts(hosts: string, scheme: string): string[] {
 }
 
 function parsePath(rawPath: string, scheme: string): string[] {
-  if (rawPath.includes('@')) {
-    // Most likely the end of a password: it must not come to be a prefix, which is logged.
-    throw new Error(
-      `The ${scheme} URI has an @ in its path: percent-encode it, and what is not a letter in a password.`,
-    );
-  }
   const parts = rawPath.split('/').filter((part) => part !== '');
   return parts.map((part) => {
     const decoded = decode(part);

@@ -40,7 +40,8 @@ export function parseMemoryUri(uri: string): MemoryAddress {
   if (plain !== '' && !isBindAddress(plain)) {
     throw new Error(`The memory:// URI names no address to listen on: write an IP address, as in memory://0.0.0.0.`);
   }
-  const host = bracketed ?? (plain === '' ? DEFAULT.host : plain);
+  // The name may stand for two addresses, of which UDP and TCP would take one each.
+  const host = bracketed ?? (plain === '' || plain.toLowerCase() === 'localhost' ? DEFAULT.host : plain);
   const httpPort = portText === undefined ? DEFAULT.http : port(portText, 'The port in the memory:// URI');
   const dnsPort = dnsPortOf(question);
   return dnsPort === undefined ? { host, httpPort } : { host, httpPort, dnsPort };

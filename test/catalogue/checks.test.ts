@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkGrpc } from '../../src/catalogue/checks/grpc.ts';
 import { checkHttp } from '../../src/catalogue/checks/http.ts';
+import { Reaper } from '../../src/catalogue/checks/reaper.ts';
 import { CheckRunner } from '../../src/catalogue/checks/runner.ts';
 import { Slots } from '../../src/catalogue/checks/slots.ts';
 import { checkTcp } from '../../src/catalogue/checks/tcp.ts';
@@ -256,4 +257,18 @@ test('no more tasks run at once than there are slots, and one that left the queu
   for (const end of running) end();
   await Promise.all(all);
   await slots.run(never, async () => {});
+});
+
+test('a service that stays critical for as long as it asks is taken out, one that recovers stays', async () => {
+  const reaper = new Reaper(store, pino({ level: 'silent' }), 200);
+  reaper.start();
+  closing.push(() => reaper.close());
+  const check = { type: 'ttl', ttl: '10s', deregisterAfter: '1ms' } as const;
+  store.put(service({ id: 'a', check }));
+  store.put(service({ id: 'b', check }));
+  store.put(service({ id: 'c', check: { type: 'ttl', ttl: '10s' } }));
+  runner.report('service:b', 'passing', '');
+  expect(store.size).toBe(3);
+  await eventually(() => store.get('a') === undefined);
+  expect([store.get('b')?.status, store.get('c')?.status]).toEqual(['passing', 'critical']);
 });

@@ -146,6 +146,25 @@ describe('etcd v3', () => {
     expect((await server.list('/services/')).get('/services/redis/custom')).toBe('10.0.0.2:32768');
   });
 
+  it('leaves alone what another host’s own ID is on, also to a container here that asks for it', async () => {
+    const two = await open(uri, { owner: node2 });
+    const theirs = service({ host: 'node2' });
+    await two.register([theirs], signal);
+    const one = await open(uri);
+    const failures = await one.register([{ ...theirs, address: '10.6.6.6' }, instance(1)], signal).then(
+      () => new Map(),
+      (error: BatchError) => error.failures,
+    );
+    expect([...failures.keys()]).toEqual(['/services/redis/node2:redis:6379']);
+    await one.deregister([one.entry(theirs)], signal);
+    expect(await server.list('/services/')).toEqual(
+      new Map([
+        ['/services/redis/node1:c1:6379', '10.0.0.1:10001'],
+        ['/services/redis/node2:redis:6379', '10.0.0.1:32768'],
+      ]),
+    );
+  });
+
   it('takes over a claim whose entry is gone', async () => {
     const custom = service({ id: 'custom' });
     await (await open(uri)).register([custom], signal);

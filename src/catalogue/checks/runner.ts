@@ -14,8 +14,10 @@ import { checkTcp } from './tcp.ts';
 const INTERVAL = 10_000;
 const TIMEOUT = 10_000;
 const SHORTEST_INTERVAL = 1_000;
+/** However long a check may take by its label, it shall not keep the others waiting for longer. */
+const LONGEST_TIMEOUT = 60_000;
 /** Checks under way at once. */
-const CONCURRENCY = 32;
+const CONCURRENCY = 64;
 
 interface Running {
   readonly content: string;
@@ -101,7 +103,7 @@ export class CheckRunner {
 
   async #poll(id: string, check: Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>, signal: AbortSignal) {
     const interval = Math.max(milliseconds(check.interval, INTERVAL), SHORTEST_INTERVAL);
-    const timeoutMs = milliseconds(check.timeout, TIMEOUT);
+    const timeoutMs = Math.min(milliseconds(check.timeout, TIMEOUT), LONGEST_TIMEOUT);
     while (!signal.aborted) {
       await this.#slots.run(signal, async () => {
         const { status, output } = await probe(check, timeoutMs, signal);
@@ -128,14 +130,20 @@ async function probe(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Health> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const limit = new AbortController();
+  const end = () => limit.abort();
+  const timer = setTimeout(end, timeoutMs);
+  signal.addEventListener('abort', end, { once: true });
   try {
-    if (check.type === 'http') return await checkHttp(check, limit);
-    if (check.type === 'tcp') return await checkTcp(check.target, limit);
-    return await checkGrpc(check, limit);
+    if (check.type === 'http') return await checkHttp(check, limit.signal);
+    if (check.type === 'tcp') return await checkTcp(check.target, limit.signal);
+    return await checkGrpc(check, limit.signal);
   } catch (error) {
-    const output = limit.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
+    const output = limit.signal.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
     return { status: 'critical', output };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
   }
 }
 

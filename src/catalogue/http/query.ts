@@ -59,11 +59,11 @@ export class QueryParameters {
     return index;
   }
 
-  /** `?wait=`, in milliseconds: a Go duration, or a number of seconds. */
+  /** `?wait=`, a Go duration, in milliseconds. */
   get wait(): number {
     const text = this.one('wait');
     if (text === undefined || text === '') return DEFAULT_WAIT;
-    const nanoseconds = parseDuration(/^\d{1,9}$/.test(text) ? `${text}s` : text);
+    const nanoseconds = parseDuration(text);
     if (nanoseconds === undefined || nanoseconds < 0n) throw new ApiError(400, 'Invalid wait time');
     return nanoseconds === 0n ? DEFAULT_WAIT : Math.min(Number(nanoseconds / 1_000_000n), MAX_WAIT);
   }

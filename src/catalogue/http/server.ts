@@ -31,7 +31,9 @@ const READ_ONLY =
 export class HttpServer {
   readonly #store: Store;
   readonly #options: HttpServerOptions;
-  readonly #closing = new AbortController();
+  /** Of each blocking query that waits: ends its waiting. */
+  readonly #waiting = new Set<AbortController>();
+  #closing = false;
   readonly #app: FastifyInstance;
 
   constructor(store: Store, options: HttpServerOptions) {
@@ -64,7 +66,8 @@ export class HttpServer {
 
   /** Ends every connection at once, the waiting ones included. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#closing = true;
+    for (const stop of this.#waiting) stop.abort();
     await this.#app.close();
   }
 
@@ -100,7 +103,7 @@ export class HttpServer {
     const topic = endpoint.topic?.(name);
     if (topic !== undefined) {
       await this.#wait(topic, parameters, reply);
-      if (this.#closing.signal.aborted || reply.raw.destroyed) return reply.hijack();
+      if (this.#closing || reply.raw.destroyed) return reply.hijack();
       reply.header('X-Consul-Index', store.indexOf(topic));
       reply.header('X-Consul-KnownLeader', 'true');
       reply.header('X-Consul-LastContact', '0');
@@ -113,11 +116,14 @@ export class HttpServer {
   async #wait(topic: Topic, { index, wait }: QueryParameters, reply: FastifyReply): Promise<void> {
     // An index from before a restart may be higher than ours will be for long: the client shall see that at once.
     if (index === 0 || index > this.#store.index) return;
+    const stop = new AbortController();
+    reply.raw.once('close', () => stop.abort());
     // As Consul: up to a sixteenth more, so that clients do not come back all at once.
-    const timer = AbortSignal.timeout(Math.ceil(wait + (Math.random() * wait) / 16));
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
-    await this.#store.wait(topic, index, AbortSignal.any([this.#closing.signal, timer, gone.signal]));
+    const timer = setTimeout(() => stop.abort(), wait + (Math.random() * wait) / 16);
+    this.#waiting.add(stop);
+    await this.#store.wait(topic, index, stop.signal);
+    this.#waiting.delete(stop);
+    clearTimeout(timer);
   }
 
   #report(checkId: string, status: HealthStatus, output: string): void {

@@ -1,0 +1,30 @@
+import { fileURLToPath } from 'node:url';
+import { importNodeBase } from '../../test/support/base-images.ts';
+import { DockerEngine } from '../../test/support/engine.ts';
+import { type BenchOptions, MiB, type Outcome } from '../measure.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const MOST = 5 * 2 ** 20;
+
+/** What the image has beyond the Node image that it is built on. */
+export async function image({ say }: BenchOptions): Promise<Outcome> {
+  await using engine = await new DockerEngine().start();
+  await importNodeBase(engine, 'node:base');
+  await importNodeBase(engine, 'node:npm', { npm: true });
+  say('image: building');
+  const args = ['--build-arg', 'BASE=node:base', '--build-arg', 'BUILD_BASE=node:npm', '--network', 'host'];
+  await engine.docker('build', ...args, '-t', 'registrator', root);
+  const size = async (name: string) => Number(await engine.docker('image', 'inspect', '-f', '{{.Size}}', name));
+  const own = (await size('registrator')) - (await size('node:base'));
+  return {
+    rows: [
+      {
+        measure: 'image, over its Node base',
+        reach: '≤ 5 MiB',
+        reached: own <= MOST,
+        registrator: MiB(own),
+        note: 'uncompressed, as docker image inspect gives it',
+      },
+    ],
+  };
+}
