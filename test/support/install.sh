@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: a Docker engine, Consul, etcd, ZooKeeper, dig, a static busybox, openssl.
+# Installs what the tests run against: a Docker engine, Consul, etcd, ZooKeeper, dig, a static busybox, openssl, Chromium.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ dig|dnsutils
 ip|iproute2
 iptables|iptables
 openssl|openssl
+chromium|chromium
 consul|consul
 '
 
