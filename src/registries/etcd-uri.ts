@@ -25,13 +25,17 @@ export interface EtcdCredentials {
 
 /**
  * Reads `scheme://[user:password@]h1,h2:port/path`, ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_USERNAME, ETCD_PASSWORD and
- * ETCD_PASSWORD_FILE. A host without a port has that of the last host, or 2379; no host is 127.0.0.1.
+ * ETCD_PASSWORD_FILE. A host without a port has that of the last host, or 2379; no host is 127.0.0.1. Also, as
+ * fayrus/registrator has them: ETCD_ENDPOINTS (more hosts), ETCD_CA_CERT_FILE, ETCD_CERT_FILE and ETCD_KEY_FILE.
  *
  * @throws an Error with one sentence, which quotes nothing of a URI that may hold a password
  */
 export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTarget> {
   const { scheme, userinfo, hosts, rawPath, query } = split(uri);
-  const endpoints = parseHosts(hosts, scheme);
+  const more = env.ETCD_ENDPOINTS?.replace(/https?:\/\//g, '').trim();
+  const endpoints = [
+    ...new Set([hosts, more].flatMap((list, n) => (n > 0 && !list ? [] : parseHosts(list ?? '', scheme)))),
+  ];
   const path = parsePath(rawPath, scheme);
   const credentials = parseCredentials(userinfo, env);
   return {
@@ -39,7 +43,7 @@ export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTar
     endpoints,
     path,
     query: new URLSearchParams(query),
-    ...(scheme.endsWith('+tls') ? { tls: await readTls(env) } : {}),
+    ...(scheme.endsWith('+tls') || forkCertificates(env) ? { tls: await readTls(env) } : {}),
     ...(credentials === undefined ? {} : { credentials }),
   };
 }
@@ -106,8 +110,14 @@ function parseCredentials(userinfo: string | undefined, env: Environment): EtcdC
   return { username, password: async () => (await readNamed('ETCD_PASSWORD_FILE', file)).toString().trimEnd() };
 }
 
+/** The names that fayrus/registrator gives them; there, they turn TLS on by themselves. */
+const forkCertificates = (env: Environment) =>
+  Boolean(env.ETCD_CA_CERT_FILE || env.ETCD_CERT_FILE || env.ETCD_KEY_FILE);
+
 async function readTls(env: Environment): Promise<NonNullable<HttpTarget['tls']>> {
-  const { ETCD_CACERT, ETCD_CERT, ETCD_KEY } = env;
+  const ETCD_CACERT = env.ETCD_CACERT || env.ETCD_CA_CERT_FILE;
+  const ETCD_CERT = env.ETCD_CERT || env.ETCD_CERT_FILE;
+  const ETCD_KEY = env.ETCD_KEY || env.ETCD_KEY_FILE;
   if (!ETCD_CERT !== !ETCD_KEY) throw new Error('ETCD_CERT and ETCD_KEY go together: set both, or neither.');
   return {
     ...(ETCD_CACERT ? { ca: await readNamed('ETCD_CACERT', ETCD_CACERT) } : {}),

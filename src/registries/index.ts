@@ -27,9 +27,14 @@ const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
   'consulkv-unix': async () => (await import('./consulkv.ts')).consulKv,
   etcd: async () => (await import('./etcd.ts')).etcd,
   'etcd+tls': async () => (await import('./etcd.ts')).etcd,
+  // What fayrus/registrator calls etcd v3.
+  etcd2: async () => (await import('./etcd.ts')).etcd,
   'etcd-legacy': async () => (await import('./etcd-legacy.ts')).etcdLegacy,
+  'etcd-legacy+tls': async () => (await import('./etcd-legacy.ts')).etcdLegacy,
   skydns2: async () => (await import('./skydns.ts')).skydns2,
+  'skydns2+tls': async () => (await import('./skydns.ts')).skydns2,
   coredns: async () => (await import('./skydns.ts')).coredns,
+  'coredns+tls': async () => (await import('./skydns.ts')).coredns,
   zookeeper: async () => (await import('./zookeeper.ts')).zooKeeper,
 };
 

@@ -51,6 +51,16 @@ describe('the etcd URI', () => {
     await expect(etcdTarget(uri, {})).rejects.toThrow(/^The (\w+ of the )?\w+.* URI .*\.$|^There is an etcd user.*\.$/);
   });
 
+  it('goes with the environment variables of fayrus/registrator', async () => {
+    const pem = join(dir, 'pem');
+    writeFileSync(pem, 'PEM');
+    const env = { ETCD_ENDPOINTS: 'h2:2,http://h3:3', ETCD_CA_CERT_FILE: pem, ETCD_CERT_FILE: pem, ETCD_KEY_FILE: pem };
+    const { endpoints, tls } = await etcdTarget('etcd2://h1:1', env);
+    expect(endpoints).toEqual(['h1:1', 'h2:2', 'h3:3']);
+    expect(tls).toEqual({ ca: Buffer.from('PEM'), cert: Buffer.from('PEM'), key: Buffer.from('PEM') });
+    expect((await etcdTarget('etcd://h1:1', { ETCD_CERT: pem, ETCD_KEY: pem })).tls).toBeUndefined();
+  });
+
   it('may hold a user and password, which it never prints', async () => {
     const { name, credentials } = await etcdTarget('etcd://ro%40ot:se%3Acret@h1:1,h2:2/services', {});
     expect(name).toBe('etcd://h1:1,h2:2/services');
