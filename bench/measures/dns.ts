@@ -68,11 +68,8 @@ async function recordsOf(port: number, names: readonly string[]): Promise<string
     const { answer: srv, additional } = await dig(port, name, 'SRV');
     for (const { data } of a) lines.push(`host-record=${name},${data}`);
     for (const { data } of srv) {
-      const [priority, weight, target, targetPort] = [
-        ...data.split(' ').slice(0, 2),
-        ...data.split(' ').slice(2).reverse(),
-      ];
-      lines.push(`srv-host=${name},${targetPort?.replace(/\.$/, '')},${target},${priority},${weight}`);
+      const [priority, weight, targetPort, target = ''] = data.split(' ');
+      lines.push(`srv-host=${name},${target.replace(/\.$/, '')},${targetPort},${priority},${weight}`);
     }
     for (const { name: host, type, data } of additional) {
       if (type === 'A') lines.push(`host-record=${host.replace(/\.$/, '')},${data}`);
