@@ -364,13 +364,20 @@ function metaFault(key: string, value: string): string | undefined {
 
 const fingerprint = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
-/** Does one after the other what the agent takes only singly; a failure stops none of the rest. */
+/** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
+const CONCURRENCY = 8;
+
+/** Does for each item what the agent takes only singly; a failure stops none of the rest. */
 async function each<T>(items: readonly T[], key: (item: T) => string, work: (item: T) => Promise<void>): Promise<void> {
   const failures = new Map<string, Error>();
-  for (const item of items) {
-    await work(item).catch((error: unknown) => {
-      failures.set(key(item), error instanceof Error ? error : new Error(String(error)));
-    });
-  }
+  const queue = items.values();
+  const lane = async () => {
+    for (const item of queue) {
+      await work(item).catch((error: unknown) => {
+        failures.set(key(item), error instanceof Error ? error : new Error(String(error)));
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, lane));
   if (failures.size > 0) throw new BatchError(failures);
 }
