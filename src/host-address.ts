@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
 
 export type Family = 4 | 6;
@@ -15,8 +16,12 @@ const OUTSIDE = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
  * @returns undefined where there is none
  */
 export async function hostAddress(hostname: string, family: Family): Promise<string | undefined> {
-  return (await resolved(hostname, family)) ?? (await routedOutward(family));
+  const late = setTimeoutPromise(RESOLVE_LIMIT, undefined, { ref: false });
+  return (await Promise.race([resolved(hostname, family), late])) ?? (await routedOutward(family));
 }
+
+/** Milliseconds: where no name server answers, the system's own resolver takes many seconds to say so. */
+const RESOLVE_LIMIT = 1_000;
 
 async function resolved(hostname: string, family: Family): Promise<string | undefined> {
   const addresses = await lookup(hostname, { family, all: true }).catch(() => []);

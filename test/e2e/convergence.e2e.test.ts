@@ -107,6 +107,7 @@ describe('registrator', () => {
     await using recorder = await new RecordingConsul().start();
     const first = start('--log-level', 'debug', `consul://${recorder.address}`);
     await first.waitForLog('looked at every container');
+    await eventuallyPasses(() => expect(recorder.requests).toContain('GET /v1/agent/checks'));
     const before = recorder.requests.length;
     await engine.run('-P', '--name', 'aa', 'redis');
     await eventuallyPasses(() => expect(recorder.registrations).toHaveLength(1));
