@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
+import { inspect } from 'node:util';
 import DockerModem from 'docker-modem';
 import type { DockerConnection } from './connection.ts';
 import type { ContainerSnapshot } from './snapshot.ts';
@@ -23,6 +24,8 @@ export interface Listed {
   readonly state: string;
   /** Changes whenever anything changed from which services are derived. */
   readonly fingerprint: string;
+  /** See `phaseOf`. */
+  readonly phase: string;
 }
 
 /** A hint that a container changed; what it is now is to be looked up. */
@@ -65,6 +68,8 @@ export class DockerHost {
       protocol === 'https'
         ? new HttpsAgent({ keepAlive: true, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
         : new HttpAgent({ keepAlive: true });
+    // docker-modem prints its options for each request, logged or not: all the agent's sockets were 89 % of our time.
+    Object.defineProperty(this.#agent, inspect.custom, { value: () => 'Agent' });
     this.#modem = new DockerModem({ ...options, agent: this.#agent });
   }
 
@@ -86,6 +91,7 @@ export class DockerHost {
       name: (container.Names?.[0] ?? '').replace(/^\//, ''),
       state: container.State ?? '',
       fingerprint: fingerprint(container),
+      phase: listedPhase(container),
     }));
   }
 
@@ -105,11 +111,27 @@ export class DockerHost {
   }
 
   /**
+   * A Swarm service, as Docker gives it; undefined when there is no such one.
+   *
+   * @returns `no manager` where this node is none: only managers know services
+   */
+  async swarmService(id: string, signal: AbortSignal): Promise<unknown> {
+    if (!REFERENCE.test(id)) return undefined;
+    return this.#get(`/services/${id}`, signal).catch((error: unknown) => {
+      // 503 is Docker's answer of a node that is no manager, 406 that of one in no swarm (API before 1.25).
+      const { statusCode } = error as { statusCode?: number };
+      if (statusCode === 503 || statusCode === 406) return 'no manager';
+      return unlessMissing(error);
+    });
+  }
+
+  /**
    * Docker's events on containers and their networks, from `since` on (see `ContainerEvent.time`), or from now. Resolves
    * once Docker has answered: no later event is missed. The events end when Docker ends them, and throw when the
    * connection breaks or the signal aborts.
    */
   async events(since: string | undefined, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
+    this.#dropIdleConnections();
     const filters = JSON.stringify({ type: ['container', 'network'] });
     const query = since === undefined ? { filters } : { filters, since };
     const unanswered = new AbortController();
@@ -124,6 +146,11 @@ export class DockerHost {
 
   close(): void {
     this.#agent.destroy();
+  }
+
+  /** A stream is opened anew where the last one broke or fell silent: what was kept alive beside it may be as dead. */
+  #dropIdleConnections(): void {
+    for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
   }
 
   async #get<T>(path: string, signal: AbortSignal, query: Query = {}, timeout = CALL_TIMEOUT): Promise<T> {
@@ -162,6 +189,23 @@ function plain(error: Error, signal: AbortSignal): Error {
 function unlessMissing(error: unknown): undefined {
   if ((error as { statusCode?: number }).statusCode === 404) return undefined;
   throw error;
+}
+
+/**
+ * What may come to be as it was, unlike networks and ports, whose IDs and addresses are new each time: a container's name,
+ * state and health. So two listings may agree though the inspection between them saw something else.
+ */
+export function phaseOf({ Name, State }: ContainerSnapshot): string {
+  return phase(Name, State?.Status, State?.Health?.Status);
+}
+
+function listedPhase({ Names, State, Status }: ListedContainer): string {
+  return phase(Names?.[0], State, /\((?:health: )?([a-z]+)\)/.exec(Status ?? '')?.[1]);
+}
+
+function phase(name = '', state = '', health = ''): string {
+  // A paused container's health is not listed, and `none` is Docker's word for no health check.
+  return `${name} ${state} ${state === 'running' && health !== 'none' ? health : ''}`;
 }
 
 /** Every part of a listing that can change in a container's life, but the uptime. Docker gives some lists in random order. */
