@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
+import type { Action, Observer, RegistryStatus } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
 import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
@@ -29,6 +30,8 @@ interface Held {
 const CONCURRENCY = 16;
 /** How much is remembered only to tell people of something once. */
 const MEMORY = 10_000;
+/** Milliseconds between two warnings that services were gone. */
+const LOSS_QUIET = 600_000;
 /** No two readings of a registry that drops connections come closer than this, in milliseconds. */
 const SETTLE_MS = 500;
 
@@ -49,17 +52,24 @@ export class Reconciler {
   #probing = false;
   #connected = false;
   #readable = true;
+  /** Whether it answered the last time, and was read since. */
+  #up = false;
+  #resyncedAt: number | undefined;
+  readonly #observer: Observer | undefined;
   readonly #disputes: Disputes;
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
   #toldOfDispute = false;
+  /** Until when, by performance.now(), another loss is no news. */
+  #quietUntil = 0;
   /** Told already. */
   readonly #conflicts = new Set<string>();
 
-  constructor(registry: Registry, desired: Desired, options: ReconcilerOptions, log: Logger) {
+  constructor(registry: Registry, desired: Desired, options: ReconcilerOptions, log: Logger, observer?: Observer) {
     this.registry = registry;
     this.#desired = desired;
     this.#options = options;
+    this.#observer = observer;
     this.#log = log.child({ registry: registry.name });
     this.#queue = new KeyedQueue({ concurrency: CONCURRENCY, batchSize: registry.batchSize, retryDelay });
     this.#queue.pause();
@@ -69,6 +79,17 @@ export class Reconciler {
   /** Whether the registry answers and holds all that is wanted. */
   get inSync(): boolean {
     return this.#connected && this.#queue.depth === 0 && this.#queue.failing === 0;
+  }
+
+  get status(): RegistryStatus {
+    return {
+      name: this.registry.name,
+      up: this.#up,
+      services: this.#wanted.size,
+      queue: this.#queue.depth,
+      failing: this.#queue.failing,
+      ...(this.#resyncedAt === undefined ? {} : { resyncedAt: this.#resyncedAt }),
+    };
   }
 
   /**
@@ -131,6 +152,7 @@ export class Reconciler {
             'the registry does not answer; services wait here, and it is tried again',
           );
         away = true;
+        this.#up = false;
       },
     });
     if (away || !this.#connected)
@@ -149,6 +171,7 @@ export class Reconciler {
     try {
       await this.#read(ended);
       this.#readable = true;
+      this.#up = true;
       this.#queue.resume();
       void this.#desired.completed.then(() => ended.aborted || this.#markDifferences());
       void this.#resync(ended);
@@ -162,6 +185,7 @@ export class Reconciler {
         );
       }
       this.#readable = false;
+      this.#up = false;
     } finally {
       connection.abort();
     }
@@ -186,6 +210,7 @@ export class Reconciler {
     const read = await this.registry.registered(signal).finally(() => {
       this.#touched = undefined;
     });
+    this.#resyncedAt = Date.now();
     const found = new Map(read.filter(({ key }) => !touched.has(key)).map((entry) => [entry.key, entry]));
     const lost = [...this.#actual.keys()].filter((key) => !found.has(key) && !touched.has(key));
     if (lost.length > 0 && found.size === 0) this.#disputes.clear();
@@ -288,7 +313,7 @@ export class Reconciler {
   async #attempt<T extends Held>(
     batch: readonly T[],
     failed: Map<string, Error>,
-    action: 'register' | 'refresh' | 'deregister',
+    action: Action,
     send: (batch: readonly T[]) => Promise<void>,
   ): Promise<void> {
     if (batch.length === 0) return;
@@ -303,11 +328,13 @@ export class Reconciler {
       if (failure !== undefined) {
         failed.set(entry.key, failure);
         this.#tellOfFailure(action, entry, service, failure);
+        this.#observer?.failed(this.registry.name, action, failure);
         continue;
       }
       if (action === 'deregister') this.#forget(entry.key);
       else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
       this.#tellOfSuccess(action, entry, service);
+      this.#observer?.done(this.registry.name, action, service);
     }
   }
 
@@ -336,10 +363,15 @@ export class Reconciler {
   async #probe(signal: AbortSignal): Promise<void> {
     if (this.#probing) return;
     this.#probing = true;
-    await this.registry.connect(signal).catch((error: unknown) => {
-      this.#queue.pause();
-      this.#trouble(message(error));
-    });
+    await this.registry.connect(signal).then(
+      // What got no answer may have been done all the same, and would stay when it is not wanted any more.
+      () => this.#trouble('a call failed, and may have been carried out all the same'),
+      (error: unknown) => {
+        this.#queue.pause();
+        this.#up = false;
+        this.#trouble(message(error));
+      },
+    );
     this.#probing = false;
   }
 
@@ -367,7 +399,11 @@ export class Reconciler {
 
   #tellOfLoss(gone: number): void {
     if (gone === 0) return;
-    this.#log.warn({ gone }, `${gone} services of this host were gone from the registry; registering them again`);
+    const now = performance.now();
+    // Where somebody removes them again and again, once in a while is enough.
+    const level = now < this.#quietUntil ? 'info' : 'warn';
+    if (level === 'warn') this.#quietUntil = now + LOSS_QUIET;
+    this.#log[level]({ gone }, `${gone} services of this host were gone from the registry; registering them again`);
   }
 
   #tellOfConflict(key: string, claims: readonly WantedEntry[]): void {

@@ -16,9 +16,9 @@ marked() {
 end() {
   for pid in $(marked); do
     [ -n "$1" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] && continue
-    # A container's own process is a shim's child, and does not carry the mark.
+    # A container's own process is the child of a shim, or of Podman's conmon, and does not carry the mark.
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
-    containerd-shim*) kill -9 $(cat "/proc/$pid/task/$pid/children") ;;
+    containerd-shim* | conmon) kill -9 $(cat "/proc/$pid/task/$pid/children") ;;
     esac
     kill -9 "$pid"
   done 2>/dev/null

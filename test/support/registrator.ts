@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type EventuallyOptions, eventually } from './eventually.ts';
@@ -32,7 +33,7 @@ export class Registrator implements AsyncDisposable {
   /** Resolves when it has exited, with its exit code, or the signal that ended it. */
   readonly exited: Promise<number | NodeJS.Signals>;
   readonly #child: ChildProcess;
-  readonly #onExit = () => this.#child.kill('SIGKILL');
+  readonly #guard: ChildProcess;
 
   constructor(args: readonly string[], { host, env = {}, script = cli }: RegistratorOptions = {}) {
     const { PATH = '' } = process.env;
@@ -40,11 +41,11 @@ export class Registrator implements AsyncDisposable {
       env: { PATH, ...(host !== undefined && { DOCKER_HOST: host }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    process.once('exit', this.#onExit);
+    this.#guard = guard(this.pid);
     this.exited = new Promise((resolve, reject) => {
       this.#child.once('error', reject);
       this.#child.once('close', (code, signal) => {
-        process.off('exit', this.#onExit);
+        this.#guard.kill();
         resolve(code ?? signal ?? 'SIGKILL');
       });
     });
@@ -99,6 +100,15 @@ export class Registrator implements AsyncDisposable {
     await this.stop();
     clearTimeout(timer);
   }
+}
+
+/** Ends the process when this one ends, however that comes: a pipe tells. */
+function guard(pid: number): ChildProcess {
+  const script = 'cat >/dev/null; kill -9 "$0" 2>/dev/null';
+  const child = spawn('sh', ['-c', script, String(pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  child.unref();
+  (child.stdin as Socket | null)?.unref();
+  return child;
 }
 
 /** Runs it to its end: for `--version`, wrong flags and the like. */
