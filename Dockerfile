@@ -10,11 +10,13 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 COPY src src
-RUN npm run build && rm -rf node_modules && npm ci --ignore-scripts --omit=dev
+# Everything that runs is in the bundle: no node_modules. Types are for those who build on the package.
+RUN npm run build && find dist -name '*.d.ts' -delete && find dist -type d -empty -delete
 COPY docker docker
 # /app is the image: `docker exec <container> registrator …` finds the command on PATH.
-RUN mkdir -p /app/bin && mv dist node_modules package.json docker /app/ && ln -s ../dist/cli.js /app/bin/registrator
+RUN mkdir -p /app/bin && mv dist package.json docker /app/ && ln -s ../dist/cli.js /app/bin/registrator
 
 FROM ${BASE}
 ARG VERSION=0.1.0

@@ -15,7 +15,7 @@ export function plot(points: readonly Point[]): string {
       left: 'center',
       textStyle: { fontSize: 14 },
     },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap: 40 },
     grid: { left: 70, right: 70, top: 50, bottom: 80 },
     xAxis: { type: 'value', name: 'containers', nameLocation: 'middle', nameGap: 28 },
     yAxis: [

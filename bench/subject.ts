@@ -53,7 +53,9 @@ export class Subject implements AsyncDisposable {
   /** Resolves with a line that contains the text, of those still to come. */
   line(text: string, deadlineMs = 60_000): Promise<string> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#error(`printed no line with "${text}"`)), deadlineMs);
+      const fail = () => reject(this.#error(`printed no line with "${text}"`));
+      const timer = setTimeout(fail, deadlineMs);
+      this.#exited.then(fail);
       this.#onLine = (line) => {
         if (!line.includes(text)) return;
         clearTimeout(timer);
@@ -65,13 +67,9 @@ export class Subject implements AsyncDisposable {
 
   /** Resolves when it has said of so many services that they are registered, with the milliseconds since its start. */
   async untilRegistered(services: number, deadlineMs = 300_000): Promise<number> {
-    await eventually(
-      () => {
-        if (this.#child.exitCode !== null) throw this.#error('exited');
-        return this.registered >= services;
-      },
-      { everyMs: 5, deadlineMs },
-    ).catch(() => {
+    const exit = new AbortController();
+    this.#exited.then(() => exit.abort(new Error('it exited')));
+    await eventually(() => this.registered >= services, { everyMs: 5, deadlineMs, signal: exit.signal }).catch(() => {
       throw this.#error(`registered ${this.registered} of ${services} services`);
     });
     return this.#lastRegisteredAt - this.startedAt;

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
-import { createProgram, readCommandLine, UsageError } from './cli/index.ts';
-import { createLogger, type Logger } from './ops/index.ts';
+import { type Command, CommanderError } from 'commander';
+import { createProgram, type Invocation, readCommandLine } from './cli/index.ts';
+import { createLogger, type HttpRoute, type Logger, observe } from './ops/index.ts';
 import type { Options } from './options.ts';
+import { loadPlugins } from './plugins.ts';
 import { Registrator } from './registrator.ts';
 import { version } from './version.ts';
 
@@ -11,36 +12,90 @@ const FAILED = 1;
 const WRONG_USAGE = 2;
 
 async function main(): Promise<number> {
-  let options: Options;
+  const program = createProgram(version());
+  let invocation: Invocation;
   try {
-    options = readCommandLine(createProgram(version()), process.argv.slice(2), process.env);
+    invocation = readCommandLine(program, process.argv.slice(2), process.env);
+    const plugins = await loadPlugins(invocation.plugins);
+    invocation = { ...invocation, options: { ...invocation.options, plugins } };
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    if (error instanceof UsageError) return complain(error.message, WRONG_USAGE);
-    throw error;
+    return complain((error as Error).message, WRONG_USAGE);
   }
-  return run(options, await createLogger(options.logLevel, options.logFormat));
+  const { options } = invocation;
+  if (invocation.command === 'run') return run(options, await createLogger(options.logLevel, options.logFormat));
+  try {
+    process.stdout.write(await lookUp(program, invocation));
+    return 0;
+  } catch (error) {
+    return complain((error as Error).message, FAILED);
+  }
+}
+
+/** What a command that looks and ends prints. */
+async function lookUp(program: Command, invocation: Invocation): Promise<string> {
+  const { check, cleanup, completion, ls } = await import('./commands/index.ts');
+  const { options } = invocation;
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort(new Error('Stopped before the end.')));
+  switch (invocation.command) {
+    case 'check':
+      return check(options, process.env, invocation, stop.signal);
+    case 'ls':
+      return ls(options, process.env, invocation, await createLogger('silent', 'json'), stop.signal);
+    case 'cleanup':
+      return cleanup(options, process.env, invocation, await createLogger('silent', 'json'), stop.signal);
+    case 'completion':
+      return completion(program, invocation.shell);
+    case 'run':
+      return '';
+  }
 }
 
 async function run(options: Options, log: Logger): Promise<number> {
   survive(log);
   const stopped = stopSignal(log);
   let registrator: Registrator;
+  let closeHttp = async () => {};
   try {
-    registrator = new Registrator(options, process.env, log);
+    const observation = await observe(options, () => registrator.status);
+    registrator = new Registrator(options, process.env, log, observation);
     await registrator.checkRegistries();
+    if (options.http !== undefined) closeHttp = await serve(options.http, observation.routes, registrator, log);
   } catch (error) {
     return complain((error as Error).message, WRONG_USAGE);
   }
   log.info({ version: version() }, 'registrator starts');
   const end = await Promise.race([registrator.run().then(undefined, (error: Error) => error), stopped]);
   await registrator.stop();
+  await closeHttp();
   if (end instanceof Error) {
     log.fatal({ err: end.message }, 'registrator cannot go on');
     return FAILED;
   }
   log.info('registrator has stopped');
   return 0;
+}
+
+/** `--http`. Resolves with what ends it. @throws Error with one sentence when it cannot have the port */
+async function serve(
+  { host, port }: NonNullable<Options['http']>,
+  routes: readonly HttpRoute[],
+  registrator: Registrator,
+  log: Logger,
+): Promise<() => Promise<void>> {
+  const [{ OpsServer }, { overviewPage }] = await Promise.all([import('./ops/http.ts'), import('./overview.ts')]);
+  const stopped = new AbortController();
+  const server = new OpsServer(routes, overviewPage(registrator, stopped.signal));
+  await server.listen(host, port);
+  log.info(
+    { http: `${host.includes(':') ? `[${host}]` : host}:${server.port}` },
+    'metrics, health and the page /ui/ are served',
+  );
+  return () => {
+    stopped.abort();
+    return server.close();
+  };
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */

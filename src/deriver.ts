@@ -17,11 +17,11 @@ const FETCH_ROUNDS = 5;
 
 /** Gathers from Docker what deriving the services of a container needs beside the container itself, and derives them. */
 export class Deriver {
-  readonly options: DeriveOptions;
+  readonly #options: DeriveOptions;
   readonly #docker: DockerHost;
 
   constructor(docker: DockerHost, options: DeriveOptions) {
-    this.options = options;
+    this.#options = options;
     this.#docker = docker;
   }
 
@@ -31,7 +31,7 @@ export class Deriver {
     const unanswered: Notice[] = [];
     const context = { fetched, ...(await this.#context(snapshot, unanswered, signal)) };
     for (let round = 1; ; round += 1) {
-      const derivation = derive(snapshot, this.options, context);
+      const derivation = derive(snapshot, this.#options, context);
       if (derivation.fetches.length === 0 || round > FETCH_ROUNDS) {
         return { ...derivation, notices: [...derivation.notices, ...unanswered] };
       }
@@ -51,7 +51,7 @@ export class Deriver {
   }
 
   async #swarmService(snapshot: ContainerSnapshot, notices: Notice[], signal: AbortSignal): Promise<unknown> {
-    const id = this.options.swarm ? swarmServiceId(snapshot) : undefined;
+    const id = this.#options.swarm ? swarmServiceId(snapshot) : undefined;
     if (id === undefined) return undefined;
     const service = await this.#docker.swarmService(id, signal);
     if (service === 'no manager') {

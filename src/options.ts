@@ -1,4 +1,6 @@
+import type { CatalogueSettings } from './catalogue/index.ts';
 import type { LogFormat, LogLevel } from './ops/index.ts';
+import type { RegistryPlugin } from './registries/index.ts';
 import type { TagTemplate } from './services/index.ts';
 
 /** What a registrator is started with; cli.ts makes it of argv and the environment. Times in seconds but where said. */
@@ -13,6 +15,10 @@ export interface Options {
   readonly network?: string;
   readonly useIpFromLabel?: string;
   readonly ipFromContainer: boolean;
+  /** Name containers by their Compose service where no label names them. */
+  readonly composeNames: boolean;
+  /** Name tasks by their Swarm service, and read that one's labels and ingress ports. */
+  readonly swarm: boolean;
   readonly tags?: TagTemplate;
   readonly ttl?: number;
   readonly ttlRefresh?: number;
@@ -25,6 +31,31 @@ export interface Options {
   readonly retryAttempts: number;
   /** Milliseconds. */
   readonly retryInterval: number;
+  /** Where metrics and health are served over HTTP, if anywhere. Port 0: any free one. */
+  readonly http?: { readonly host: string; readonly port: number };
+  /** What is set of the embedded catalogue, `memory://`. */
+  readonly catalogue?: CatalogueSettings;
+  /** Registries beside those that come with registrator. */
+  readonly plugins: readonly RegistryPlugin[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
+
+export const DEFAULTS: Options = {
+  registries: ['memory://'],
+  ipFamily: 4,
+  internal: false,
+  explicit: false,
+  ipFromContainer: false,
+  composeNames: false,
+  swarm: false,
+  resync: 60,
+  deregister: 'always',
+  deregisterOnExit: false,
+  dockerHealth: true,
+  retryAttempts: Number.POSITIVE_INFINITY,
+  retryInterval: 2000,
+  plugins: [],
+  logLevel: 'info',
+  logFormat: 'auto',
+};

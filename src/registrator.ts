@@ -1,9 +1,10 @@
 import { hostname as systemName } from 'node:os';
 import pRetry from 'p-retry';
+import { deriveOptions } from './derive-options.ts';
 import { DockerHost, dockerConnection, type EngineInfo } from './docker/index.ts';
-import { hostAddress } from './host-address.ts';
-import type { Logger } from './ops/index.ts';
-import type { Options } from './options.ts';
+import type { Observer, Status } from './observer.ts';
+import type { HttpRoute, Logger } from './ops/index.ts';
+import { DEFAULTS, type Options } from './options.ts';
 import { Desired, Reconciler } from './reconciler/index.ts';
 import { createRegistry, type Registry } from './registries/index.ts';
 import type { DeriveOptions } from './services/index.ts';
@@ -17,6 +18,13 @@ const SETTLE_LIMIT = 4_000;
 /** Seconds between two reports of Docker's health to a TTL check: a third of the TTL that checks are given. */
 const HEALTH_REFRESH = 20;
 
+/** What others see of a registrator at work. */
+export interface Hooks {
+  readonly observer?: Observer;
+  /** Pages that the embedded catalogue serves beside its own. */
+  readonly routes?: readonly HttpRoute[];
+}
+
 /** Puts the parts together: Docker's containers, the services they mean, and a reconciler for each registry. */
 export class Registrator {
   readonly #options: Options;
@@ -26,15 +34,38 @@ export class Registrator {
   readonly #desired = new Desired();
   readonly #watching = new AbortController();
   readonly #reconciling = new AbortController();
+  readonly #observer: Observer | undefined;
+  readonly #routes: readonly HttpRoute[];
+  #hostname: string | undefined;
+  #source: Source | undefined;
   #reconcilers: readonly Reconciler[] = [];
   #tasks: readonly Promise<unknown>[] = [];
 
   /** Throws an Error with one sentence when the environment's Docker settings are wrong. Opens nothing yet. */
-  constructor(options: Options, env: Environment, log: Logger) {
-    this.#options = options;
+  constructor(options: Partial<Options>, env: Environment, log: Logger, { observer, routes = [] }: Hooks = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#observer = observer;
+    this.#routes = routes;
     this.#env = env;
     this.#log = log;
     this.#docker = new DockerHost(dockerConnection(env));
+  }
+
+  /** What is to be registered, by container. */
+  get desired(): Desired {
+    return this.#desired;
+  }
+
+  /** This host's name, as it stands in IDs; the system's until Docker has told its own. */
+  get hostname(): string {
+    return this.#hostname ?? this.#options.hostname ?? systemName();
+  }
+
+  get status(): Status {
+    return {
+      ...(this.#source === undefined ? {} : { docker: this.#source.status }),
+      registries: this.#reconcilers.map((reconciler) => reconciler.status),
+    };
   }
 
   /** @throws Error with one sentence when a registry's URI or settings are wrong: told of even when Docker is away */
@@ -50,14 +81,18 @@ export class Registrator {
   async run(): Promise<void> {
     const engine = await this.#meetDocker();
     const hostname = this.#options.hostname ?? (engine.hostname || systemName());
-    const derive = await this.#deriveOptions(hostname);
+    this.#hostname = hostname;
+    const derive = await deriveOptions(this.#options, hostname);
+    this.#warnWithoutAddress(derive);
     const registries = await this.#registries({ ...engine, hostname }, derive);
     const source = new Source(
       this.#docker,
       this.#desired,
       { derive, deregister: this.#options.deregister, resyncMs: this.#options.resync * 1000 },
       this.#log,
+      this.#observer,
     );
+    this.#source = source;
     this.#reconcilers = registries.map((registry) => this.#reconciler(registry));
     this.#tasks = [
       ...this.#reconcilers.map((reconciler) => reconciler.run(this.#reconciling.signal)),
@@ -113,30 +148,12 @@ export class Registrator {
     });
   }
 
-  async #deriveOptions(hostname: string): Promise<DeriveOptions> {
-    const { ip, ipFamily, internal, explicit, network, useIpFromLabel, ipFromContainer, tags, ttl, dockerHealth } =
-      this.#options;
-    const [v4, v6] = await Promise.all([hostAddress(hostname, 4), hostAddress(hostname, 6)]);
-    if (ip === undefined && (ipFamily === 4 ? v4 : v6) === undefined) {
-      this.#log.warn(
-        { hostname },
-        `this host has no IPv${ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
-      );
-    }
-    return {
-      hostname,
-      hostAddress: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
-      ipFamily,
-      internal,
-      explicit,
-      ipFromContainer,
-      dockerHealth,
-      ...(ip === undefined ? {} : { ip }),
-      ...(network === undefined ? {} : { network }),
-      ...(useIpFromLabel === undefined ? {} : { useIpFromLabel }),
-      ...(tags === undefined ? {} : { tags }),
-      ...(ttl === undefined ? {} : { ttl }),
-    };
+  #warnWithoutAddress({ hostname, ip, ipFamily, hostAddress }: DeriveOptions): void {
+    if (ip !== undefined || hostAddress[ipFamily] !== undefined) return;
+    this.#log.warn(
+      { hostname },
+      `this host has no IPv${ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
+    );
   }
 
   #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
@@ -145,10 +162,12 @@ export class Registrator {
       owner: { host: engine.hostname, engine: engine.id },
       env: this.#env,
       log: this.#log,
+      routes: this.#routes,
       ...(this.#options.ttl === undefined ? {} : { ttl: this.#options.ttl }),
       ...(address === undefined ? {} : { hostAddress: address }),
+      ...(this.#options.catalogue === undefined ? {} : { catalogue: this.#options.catalogue }),
     };
-    return Promise.all(this.#options.registries.map((uri) => createRegistry(uri, context)));
+    return Promise.all(this.#options.registries.map((uri) => createRegistry(uri, context, this.#options.plugins)));
   }
 
   #reconciler(registry: Registry): Reconciler {
@@ -159,6 +178,7 @@ export class Registrator {
       this.#desired,
       { resyncMs: resync * 1000, heartbeatMs: heartbeat * 1000, retryAttempts, retryIntervalMs: retryInterval },
       this.#log,
+      this.#observer,
     );
   }
 }

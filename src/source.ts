@@ -1,20 +1,16 @@
+import { Deriver } from './deriver.ts';
 import {
   type ContainerEvent,
   type ContainerSnapshot,
   type DockerHost,
   DockerWatcher,
   type Listed,
+  phaseOf,
 } from './docker/index.ts';
+import type { DockerStatus, Observer } from './observer.ts';
 import type { Logger } from './ops/index.ts';
 import { backoff, type Desired, KeyedQueue } from './reconciler/index.ts';
-import {
-  type Derivation,
-  type DeriveContext,
-  type DeriveOptions,
-  derive,
-  joinedContainer,
-  needsImageTags,
-} from './services/index.ts';
+import { type DeriveOptions, joinedContainer, swarmServiceId } from './services/index.ts';
 
 export interface SourceOptions {
   readonly derive: DeriveOptions;
@@ -28,10 +24,6 @@ export interface SourceOptions {
 const CONCURRENCY = 16;
 /** After so many failed looks at one container the others' stale entries no longer wait for it. */
 const PATIENCE = 3;
-/** httpGet of `--tags`: how long, in milliseconds, and how much, in characters. */
-const FETCH_TIMEOUT = 10_000;
-const FETCH_SIZE = 1_000_000;
-const FETCH_ROUNDS = 5;
 
 /**
  * Keeps the desired state true to Docker. A container's event or changed listing marks its ID; working on an ID is to
@@ -39,23 +31,27 @@ const FETCH_ROUNDS = 5;
  */
 export class Source {
   readonly #docker: DockerHost;
+  readonly #deriver: Deriver;
   readonly #desired: Desired;
   readonly #options: SourceOptions;
   readonly #log: Logger;
   readonly #queue: KeyedQueue;
   readonly #watcher: DockerWatcher;
-  /** Fingerprints of the last listing, by container ID. */
-  #listed = new Map<string, string>();
+  /** The last listing, by container ID, less those that were seen to be otherwise since. */
+  #listed = new Map<string, Listed>();
   /** Containers of the first listing that were not looked at yet. */
   #unseen: Set<string> | undefined;
   /** Containers that live in another one's network, by that one's ID. */
   readonly #joiners = new Map<string, Set<string>>();
+  /** Tasks of Swarm services, which may change without a sign on the containers. */
+  readonly #tasks = new Set<string>();
   /** Failed containers whose services stay, by ID: the prefix of those services' IDs, and what ends it. */
   readonly #retained = new Map<string, { readonly prefix: string; readonly timer: NodeJS.Timeout | undefined }>();
   readonly #told = new Map<string, Set<string>>();
 
-  constructor(docker: DockerHost, desired: Desired, options: SourceOptions, log: Logger) {
+  constructor(docker: DockerHost, desired: Desired, options: SourceOptions, log: Logger, observer?: Observer) {
     this.#docker = docker;
+    this.#deriver = new Deriver(docker, options.derive);
     this.#desired = desired;
     this.#options = options;
     this.#log = log;
@@ -67,13 +63,14 @@ export class Source {
     this.#watcher = new DockerWatcher(
       docker,
       { all: options.deregister === 'on-success', resyncMs: options.resyncMs },
-      { onEvent: (event) => this.#onEvent(event), onListing: (containers) => this.#onListing(containers) },
+      { onEvent: (event) => this.#onEvent(event, observer), onListing: (containers) => this.#onListing(containers) },
       log,
     );
   }
 
-  get connected(): boolean {
-    return this.#watcher.connected;
+  get status(): DockerStatus {
+    const { connected, connections } = this.#watcher;
+    return { connected, streams: connections, complete: this.#desired.complete };
   }
 
   /** Works until the signal aborts. */
@@ -92,19 +89,23 @@ export class Source {
     await this.#queue.idle();
   }
 
-  #onEvent({ containerId }: ContainerEvent): void {
-    this.#mark(containerId);
+  #onEvent(event: ContainerEvent, observer: Observer | undefined): void {
+    observer?.containerEvent(event);
+    this.#mark(event.containerId);
   }
 
   #onListing(containers: readonly Listed[]): void {
     const before = this.#listed;
-    this.#listed = new Map(containers.map(({ id, fingerprint }) => [id, fingerprint]));
+    this.#listed = new Map(containers.map((container) => [container.id, container]));
     if (this.#unseen === undefined) {
       this.#unseen = new Set(this.#listed.keys());
       this.#log.info({ containers: containers.length }, 'looking at the containers that run');
     }
-    for (const [id, fingerprint] of this.#listed) if (before.get(id) !== fingerprint) this.#mark(id);
+    for (const [id, { fingerprint }] of this.#listed) {
+      if (before.get(id)?.fingerprint !== fingerprint || this.#queue.failuresOf(id) > 0) this.#mark(id);
+    }
     for (const id of this.#desired.containerIds) if (!this.#listed.has(id)) this.#mark(id);
+    for (const id of this.#tasks) this.#mark(id);
     this.#completeWhenAllSeen();
   }
 
@@ -116,54 +117,22 @@ export class Source {
   async #look(id: string, signal: AbortSignal): Promise<void> {
     const snapshot = await this.#docker.inspect(id, signal);
     if (snapshot === undefined) return this.#forget(id);
-    if (this.#failedOnItsOwn(snapshot)) return this.#retain(snapshot);
+    // Should it go back, and the event of that be lost, the next listing would look like this one.
+    if (this.#listed.get(id)?.phase !== phaseOf(snapshot)) this.#listed.delete(id);
+    if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
     this.#unretain(id);
-    const derivation = await this.#derive(snapshot, signal);
+    this.#noteDependencies(snapshot);
+    const derivation = await this.#deriver.derive(snapshot, signal);
     for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
     this.#desired.set(id, derivation.services);
   }
 
-  async #derive(snapshot: ContainerSnapshot, signal: AbortSignal): Promise<Derivation> {
-    const fetched = new Map<string, string>();
-    const context: DeriveContext = {
-      fetched,
-      ...(await this.#joined(snapshot, signal)),
-      ...(needsImageTags(snapshot) ? { imageTags: await this.#docker.imageTags(snapshot.Image, signal) } : {}),
-    };
-    for (let round = 1; ; round += 1) {
-      const derivation = derive(snapshot, this.#options.derive, context);
-      if (derivation.fetches.length === 0 || round > FETCH_ROUNDS) return derivation;
-      for (const url of derivation.fetches) fetched.set(url, await this.#fetch(url, snapshot, signal));
-    }
-  }
-
-  async #joined(snapshot: ContainerSnapshot, signal: AbortSignal): Promise<Pick<DeriveContext, 'joined'>> {
+  /** Marks for later what this container's services depend on beside itself. */
+  #noteDependencies(snapshot: ContainerSnapshot): void {
+    const { Id } = snapshot;
     const other = joinedContainer(snapshot);
-    if (other === undefined) return {};
-    const joiners = this.#joiners.get(other) ?? new Set();
-    this.#joiners.set(other, joiners.add(snapshot.Id));
-    const joined = await this.#docker.inspect(other, signal);
-    return joined === undefined ? {} : { joined };
-  }
-
-  async #fetch(url: string, snapshot: ContainerSnapshot, signal: AbortSignal): Promise<string> {
-    try {
-      const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]) });
-      return (await response.text()).slice(0, FETCH_SIZE);
-    } catch (error) {
-      signal.throwIfAborted();
-      const reason = `httpGet in --tags got no answer (${(error as Error).message}); the tag is made as if the answer were empty.`;
-      this.#tellOnce(snapshot.Id, 'warn', reason, snapshot.Name);
-      return '';
-    }
-  }
-
-  /** As gliderlabs/registrator: exit code 0 or a signal's (the bit 128) is no failure. */
-  #failedOnItsOwn({ State }: ContainerSnapshot): boolean {
-    if (this.#options.deregister === 'always') return false;
-    return (
-      (State?.Status === 'exited' || State?.Status === 'dead') && State.ExitCode !== 0 && (State.ExitCode & 128) === 0
-    );
+    if (other !== undefined) this.#joiners.set(other, (this.#joiners.get(other) ?? new Set()).add(Id));
+    if (this.#options.derive.swarm && swarmServiceId(snapshot) !== undefined) this.#tasks.add(Id);
   }
 
   /** The services of a failed container stay for the TTL, or as long as the container does. */
@@ -196,6 +165,7 @@ export class Source {
     this.#desired.delete(id);
     this.#unretain(id);
     this.#told.delete(id);
+    this.#tasks.delete(id);
     this.#joiners.delete(id);
     for (const joiners of this.#joiners.values()) joiners.delete(id);
   }
@@ -212,7 +182,7 @@ export class Source {
       { container: id.slice(0, 12), err: error.message },
       'Docker does not tell about this container; its services stay as they are, and it is looked at again',
     );
-    if (failures >= PATIENCE && this.connected) this.#seen(id);
+    if (failures >= PATIENCE && this.#watcher.connected) this.#seen(id);
     return new Map([[id, error]]);
   }
 
@@ -229,6 +199,13 @@ export class Source {
     told.add(message);
     this.#log[level]({ container: plainName(name) }, message);
   }
+}
+
+/** As gliderlabs/registrator: exit code 0 or a signal's (the bit 128) is no failure. */
+export function failedOnItsOwn({ State }: ContainerSnapshot): boolean {
+  return (
+    (State?.Status === 'exited' || State?.Status === 'dead') && State.ExitCode !== 0 && (State.ExitCode & 128) === 0
+  );
 }
 
 const plainName = (name: string | undefined) => (name ?? '').replace(/^\//, '');

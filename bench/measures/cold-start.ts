@@ -10,15 +10,6 @@ const PORTS = 2;
 /** Of the floor; the fastest counts. */
 const CONCURRENCY = [4, 16, 48];
 
-const registries = {
-  consul: {
-    start: () => new ConsulServer().start(),
-    port: (server: ConsulServer) => server.httpPort,
-    uri: 'consul://127.0.0.1:',
-  },
-  etcd: { start: () => new EtcdServer().start(), port: (server: EtcdServer) => server.port, uri: 'etcd://127.0.0.1:' },
-} as const;
-
 export const coldStartConsul = (options: BenchOptions) => coldStart('consul', options);
 export const coldStartEtcd = (options: BenchOptions) => coldStart('etcd', options);
 
@@ -29,7 +20,7 @@ async function coldStart(
 ): Promise<Outcome> {
   await using docker = await new SimulatedDockerProcess().start();
   await docker.call('fill', containers, { ports: PORTS });
-  await using server = kind === 'consul' ? await registries.consul.start() : await registries.etcd.start();
+  await using server = await (kind === 'consul' ? new ConsulServer() : new EtcdServer()).start();
   const port = server instanceof ConsulServer ? server.httpPort : server.port;
   const name = kind === 'consul' ? 'Consul' : 'etcd';
   const services = containers * PORTS;
@@ -53,7 +44,7 @@ async function coldStart(
     if (round > 0) floor.push(await timeFloor(best));
     await server.restart({ emptyData: true });
     const before = await inspected(docker);
-    await using subject = new Subject(program, ['--ip', '127.0.0.1', `${registries[kind].uri}${port}`], {
+    await using subject = new Subject(program, ['--ip', '127.0.0.1', `${kind}://127.0.0.1:${port}`], {
       host: docker.host,
     });
     registrator.push(await subject.untilRegistered(services, 900_000));

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dig } from '../../test/support/dig.ts';
@@ -29,21 +29,28 @@ export async function dns({ program, rounds, say }: BenchOptions): Promise<Outco
   await subject.untilRegistered(SERVICES);
   const config = await recordsOf(dnsPort, names);
   await writeFile(join(dir, 'dnsmasq.conf'), config);
-  await using _dnsmasq = await startDnsmasq(join(dir, 'dnsmasq.conf'), otherPort, names[0] ?? '');
+  await using dnsmasq = await startDnsmasq(join(dir, 'dnsmasq.conf'), otherPort, names[0] ?? '');
 
   const rows: Row[] = [];
   for (const type of ['A', 'SRV']) {
+    const cpuBefore = { dnsmasq: await cpuTime(dnsmasq.pid), registrator: await cpuTime(subject.pid) };
+    const answered = { dnsmasq: 0, registrator: 0 };
     const questions = join(dir, type);
     await writeFile(questions, names.map((name) => `${name} ${type}\n`).join(''));
     const rates = { dnsmasq: [] as number[], registrator: [] as number[] };
     for (let round = -1; round < rounds; round++) {
       const other = await queriesPerSecond(otherPort, questions);
       const ours = await queriesPerSecond(dnsPort, questions);
+      answered.dnsmasq += other * SECONDS;
+      answered.registrator += ours * SECONDS;
       if (round < 0) continue; // warms both up
       rates.dnsmasq.push(other);
       rates.registrator.push(ours);
       say(`DNS ${type}: dnsmasq ${Math.round(other)}, registrator ${Math.round(ours)} queries a second`);
     }
+    const each = (pid: number, side: 'dnsmasq' | 'registrator') =>
+      cpuTime(pid).then((now) => `${(((now - cpuBefore[side]) * 1_000) / answered[side]).toFixed(1)} µs`);
+    const cpu = `CPU a query ${await each(dnsmasq.pid, 'dnsmasq')} and ${await each(subject.pid, 'registrator')}`;
     const ratio = median(rates.registrator) / median(rates.dnsmasq);
     const unit = (value: number) => `${Math.round(value).toLocaleString('en')} q/s`;
     rows.push({
@@ -53,7 +60,7 @@ export async function dns({ program, rounds, say }: BenchOptions): Promise<Outco
       floor: unit(median(rates.dnsmasq)),
       registrator: unit(median(rates.registrator)),
       ratio,
-      note: `dnsperf with ${OUTSTANDING} questions at once, median of ${rounds} × ${SECONDS} s in turn`,
+      note: `dnsperf with ${OUTSTANDING} questions at once, median of ${rounds} × ${SECONDS} s in turn; ${cpu}`,
     });
   }
   await rm(dir, { recursive: true });
@@ -78,7 +85,7 @@ async function recordsOf(port: number, names: readonly string[]): Promise<string
   return `${[...new Set(lines)].join('\n')}\n`;
 }
 
-async function startDnsmasq(config: string, port: number, name: string): Promise<AsyncDisposable> {
+async function startDnsmasq(config: string, port: number, name: string): Promise<AsyncDisposable & { pid: number }> {
   await tool('dnsmasq-base', 'dnsmasq', '--version');
   const { PATH = '' } = process.env;
   const args = ['--keep-in-foreground', `--conf-file=${config}`, `--port=${port}`, '--user=root', '--pid-file'];
@@ -87,6 +94,7 @@ async function startDnsmasq(config: string, port: number, name: string): Promise
   process.once('exit', kill);
   await eventually(async () => (await dig(port, name)).answer.length > 0);
   return {
+    pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       process.off('exit', kill);
       const exited = once(child, 'exit');
@@ -94,6 +102,13 @@ async function startDnsmasq(config: string, port: number, name: string): Promise
       await exited;
     },
   };
+}
+
+/** Milliseconds of CPU that a process has used; Linux counts them in hundredths of a second. */
+async function cpuTime(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 async function queriesPerSecond(port: number, questions: string): Promise<number> {

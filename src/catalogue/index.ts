@@ -1,16 +1,30 @@
-import type { Logger } from '../ops/index.ts';
+import type { HttpRoute, Logger } from '../ops/index.ts';
 import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
 import { DnsServer } from './dns/server.ts';
+import type { Upstream } from './dns/upstream.ts';
 import { HttpServer } from './http/server.ts';
 import { AddressInUseError, listenError } from './listen.ts';
+import { restoreSnapshot, SnapshotWriter } from './snapshot.ts';
 import { Store } from './store.ts';
 
 export { contentOf } from './content.ts';
 export type { Change, Instance, Node } from './store.ts';
-export { AddressInUseError, Store };
+export { AddressInUseError, Store, type Upstream };
 
-export interface CatalogueOptions {
+/** What a person may set of it: `--dns-domain`, `--dns-ttl`, `--dns-forward`, `--snapshot`. */
+export interface CatalogueSettings {
+  /** Where names of services end in DNS; `consul` by default. */
+  readonly domain?: string;
+  /** Seconds that DNS answers may be cached; 0 by default, as Consul. */
+  readonly ttl?: number;
+  /** Resolvers that names outside the domain are asked of; by default such questions are refused. */
+  readonly forward?: readonly Upstream[];
+  /** The file that keeps what it holds over a restart. */
+  readonly snapshot?: string;
+}
+
+export interface CatalogueOptions extends CatalogueSettings {
   readonly nodeName: string;
   /** The host's address; 127.0.0.1 where it has none. */
   readonly nodeAddress?: string;
@@ -18,18 +32,24 @@ export interface CatalogueOptions {
   readonly http: { readonly host: string; readonly port: number };
   /** Absent: no DNS. Port 0: any free one. */
   readonly dns?: { readonly host: string; readonly port: number };
-  /** `consul` by default. */
-  readonly domain?: string;
-  /** Seconds that DNS answers may be cached; 0 by default, as Consul. */
-  readonly ttl?: number;
+  /** Pages beside its own, such as metrics. */
+  readonly routes?: readonly HttpRoute[];
   readonly log: Logger;
+}
+
+interface Running {
+  readonly http: HttpServer;
+  readonly dns?: DnsServer;
+  readonly checks: CheckRunner;
+  readonly reaper: Reaper;
+  readonly snapshot?: SnapshotWriter;
 }
 
 /** The embedded registry: what runs here, by Consul's HTTP API and DNS interface. */
 export class Catalogue {
   readonly store: Store;
   readonly #options: CatalogueOptions;
-  #running: { http: HttpServer; dns?: DnsServer; checks: CheckRunner; reaper: Reaper } | undefined;
+  #running: Running | undefined;
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
@@ -47,7 +67,8 @@ export class Catalogue {
   /** @throws AddressInUseError where it cannot have its ports; nothing is open then */
   async start(): Promise<void> {
     if (this.#running !== undefined) throw new Error('the catalogue is started already');
-    const { log } = this.#options;
+    const { log, snapshot: file } = this.#options;
+    if (file !== undefined && this.store.size === 0) await restoreSnapshot(file, this.store, log);
     const checks = new CheckRunner(this.store, log);
     const http = await this.#listenHttp(checks);
     const dns = await this.#listenDns().catch(async (error: unknown) => {
@@ -55,7 +76,15 @@ export class Catalogue {
       throw error;
     });
     const reaper = new Reaper(this.store, log);
-    this.#running = { http, checks, reaper, ...(dns === undefined ? {} : { dns }) };
+    const snapshot = file === undefined ? undefined : new SnapshotWriter(file, this.store, log);
+    this.#running = {
+      http,
+      checks,
+      reaper,
+      ...(dns === undefined ? {} : { dns }),
+      ...(snapshot === undefined ? {} : { snapshot }),
+    };
+    snapshot?.start();
     checks.start();
     reaper.start();
     const fields = {
@@ -65,18 +94,24 @@ export class Catalogue {
     log.info(fields, `the embedded catalogue answers Consul's HTTP API${dns === undefined ? '' : ' and DNS'}`);
   }
 
-  /** Ends every socket and timer at once. */
+  /** Ends every socket and timer at once; the snapshot file is true then. */
   async stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
     running?.checks.close();
     running?.reaper.close();
-    await Promise.all([running?.http.close(), running?.dns?.close()]);
+    await Promise.all([running?.http.close(), running?.dns?.close(), running?.snapshot?.close()]);
   }
 
   async #listenHttp(checks: CheckRunner): Promise<HttpServer> {
-    const { http, log } = this.#options;
-    const server = new HttpServer(this.store, { ...http, log, report: checks.report.bind(checks) });
+    const { http, log, routes = [] } = this.#options;
+    const server = new HttpServer(this.store, {
+      ...http,
+      log,
+      routes,
+      ...(this.#options.dns === undefined ? {} : { domain: this.#options.domain ?? 'consul' }),
+      report: checks.report.bind(checks),
+    });
     await server.listen().catch(async (error: unknown) => {
       await server.close();
       throw listenError(error, http.host, http.port, uri(http.host, http.port + 1));
@@ -85,9 +120,15 @@ export class Catalogue {
   }
 
   async #listenDns(): Promise<DnsServer | undefined> {
-    const { http, dns, domain = 'consul', ttl = 0, log } = this.#options;
+    const { http, dns, domain = 'consul', ttl = 0, forward, log } = this.#options;
     if (dns === undefined) return undefined;
-    const server = new DnsServer(this.store, { ...dns, domain, ttl, log });
+    const server = new DnsServer(this.store, {
+      ...dns,
+      domain,
+      ttl,
+      log,
+      ...(forward === undefined ? {} : { forward }),
+    });
     await server.listen().catch((error: unknown) => {
       throw listenError(error, dns.host, dns.port, `${uri(http.host, http.port)}?dns=${dns.port + 1}`);
     });

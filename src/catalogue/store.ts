@@ -20,10 +20,16 @@ export interface Instance {
   readonly status: HealthStatus;
   readonly createIndex: number;
   readonly modifyIndex: number;
+  /** Docker has not confirmed it since the start: it is what the snapshot file says. */
+  readonly fromSnapshot: boolean;
 }
 
 export interface Change {
-  readonly kind: 'registered' | 'updated' | 'deregistered' | 'health';
+  /**
+   * The last two wake no watcher of the API. `output`: of a check, whose status stays. `confirmed`: as it was, but for
+   * what the API does not show, its origin, and that it came from the snapshot.
+   */
+  readonly kind: 'registered' | 'updated' | 'deregistered' | 'health' | 'output' | 'confirmed';
   readonly index: number;
   /** As it is now; where deregistered, as it was. */
   readonly instance: Instance;
@@ -39,6 +45,7 @@ export class Store {
   /** By lower-case service name, then ID: Consul's look-ups by name do not mind case. */
   readonly #byName = new Map<string, Map<string, Instance>>();
   readonly #nameIndex = new Map<string, number>();
+  readonly #withdrawn = new Map<string, Service>();
   readonly #listeners = new Set<(change: Change) => void>();
   /** Consul's indexes start above 0, which would mean "do not wait". */
   #index = 1;
@@ -96,11 +103,28 @@ export class Store {
 
   /** Registers, or replaces what has the ID. Equal content changes nothing but the health. */
   put(service: Service): void {
+    this.#put(service, false);
+  }
+
+  /** Registers what the snapshot file says, with its check's last state; it is so until `put` or `remove`. */
+  restore(service: Service, check?: { readonly status: HealthStatus; readonly output: string }): void {
+    this.#put(service, true);
+    if (check !== undefined && service.check?.type !== 'docker') {
+      this.setCheck(service.id, check.status, check.output);
+    }
+  }
+
+  #put(service: Service, fromSnapshot: boolean): void {
+    this.#withdrawn.delete(service.id);
     const before = this.#instances.get(service.id);
     const same = before !== undefined && contentOf(before.service) === contentOf(service);
     const checks = checksOf(service, this.#index + 1, before);
     if (same) {
-      this.#replace(before, service, checks);
+      const confirmed =
+        before.fromSnapshot !== fromSnapshot ||
+        JSON.stringify(before.service.origin) !== JSON.stringify(service.origin);
+      const instance = this.#replace({ ...before, fromSnapshot }, service, checks);
+      if (confirmed) this.#tell({ kind: 'confirmed', index: this.#index, instance });
       return;
     }
     const index = this.#bump();
@@ -111,6 +135,7 @@ export class Store {
       status: worst(checks),
       createIndex: before?.createIndex ?? index,
       modifyIndex: index,
+      fromSnapshot,
     };
     this.#servicesIndex = index;
     if (checks.length > 0 || (before?.checks.length ?? 0) > 0) this.#checksIndex = index;
@@ -120,6 +145,7 @@ export class Store {
 
   /** @returns false where it had no such ID */
   remove(id: string): boolean {
+    this.#withdrawn.delete(id);
     const instance = this.#instances.get(id);
     if (instance === undefined) return false;
     const index = this.#bump();
@@ -129,6 +155,19 @@ export class Store {
     this.#removeName(instance, index);
     this.#tell({ kind: 'deregistered', index, instance });
     return true;
+  }
+
+  /** Removes a service for its own good, though its container runs: remembered until it is put or removed again. */
+  withdraw(id: string): void {
+    const service = this.#instances.get(id)?.service;
+    if (service === undefined) return;
+    this.remove(id);
+    this.#withdrawn.set(id, service);
+  }
+
+  /** What was withdrawn: nobody sees it, and nothing is to be done about it. */
+  withdrawn(): Service[] {
+    return [...this.#withdrawn.values()];
   }
 
   /** What Docker says of a service's container; nothing where the ID is unknown. */
@@ -172,19 +211,22 @@ export class Store {
   }
 
   /** The same service with checks that may have changed. */
-  #replace(before: Instance, service: Service, checks: readonly CheckState[]): void {
+  #replace(before: Instance, service: Service, checks: readonly CheckState[]): Instance {
     const changed =
       checks.length !== before.checks.length ||
       checks.some((check, i) => check.modifyIndex !== before.checks[i]?.modifyIndex);
     const instance = { ...before, service, checks, status: worst(checks) };
     if (!changed) {
       this.#hold(instance);
-      return;
+      const sameOutput = checks.every((check, i) => check.output === before.checks[i]?.output);
+      if (!sameOutput) this.#tell({ kind: 'output', index: this.#index, instance });
+      return instance;
     }
     const index = this.#bump();
     this.#checksIndex = index;
     this.#hold(instance, index);
     this.#tell({ kind: 'health', index, instance });
+    return instance;
   }
 
   #hold(instance: Instance, nameIndex?: number): void {

@@ -3,18 +3,37 @@ import type { Options } from '../options.ts';
 import { type FlagNames, flagsFromEnvironment, toGnu } from './arguments.ts';
 import { toOptions, UsageError } from './program.ts';
 
+/** What was asked for: to run, or one of the commands that look and end. */
+export type Invocation = (
+  | { readonly command: 'run' }
+  | { readonly command: 'check'; readonly container?: string; readonly json: boolean }
+  | { readonly command: 'ls'; readonly json: boolean }
+  | { readonly command: 'cleanup'; readonly dryRun: boolean }
+  | { readonly command: 'completion'; readonly shell: string }
+) & {
+  readonly options: Options;
+  /** `--plugin`: modules whose registries are to be in `options.plugins`. */
+  readonly plugins: readonly string[];
+};
+
 /**
- * Options from the command line, else the environment, else the defaults.
+ * What the command line asks for, with options from it, else from the environment, else the defaults.
  * @throws UsageError with one sentence, or commander's own error with exit code 0 after --help or --version
  */
 export function readCommandLine(
   program: Command,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): Options {
+): Invocation {
   const names = flagNames(program);
   const fromEnv = flagsFromEnvironment(env, names);
   if (fromEnv.error !== undefined) throw new UsageError(fromEnv.error);
+  let chosen: { command: Command; operands: readonly unknown[] } = { command: program, operands: [] };
+  for (const command of [program, ...program.commands]) {
+    command.action(() => {
+      chosen = { command, operands: command.processedArgs };
+    });
+  }
   try {
     // The later of two values wins: so the command line's.
     program.parse([...fromEnv.argv, ...toGnu(argv, names)], { from: 'user' });
@@ -22,9 +41,34 @@ export function readCommandLine(
     if (error instanceof CommanderError && error.exitCode !== 0) throw new UsageError(sentence(error.message));
     throw error;
   }
-  const uris = program.args.length > 0 ? program.args : (env.REGISTRATOR_REGISTRY ?? '').split(/\s+/).filter(Boolean);
-  return toOptions(program, uris);
+  const { command, operands } = chosen;
+  const [operand] = operands;
+  const uris = Array.isArray(operand) && operand.length > 0 ? operand.map(String) : registriesOf(env);
+  return {
+    ...asked(command, typeof operand === 'string' ? operand : undefined),
+    options: toOptions(program, uris),
+    plugins: program.opts().plugin ?? [],
+  };
 }
+
+function asked(command: Command, operand: string | undefined) {
+  const { json = false, dryRun = false } = command.opts();
+  switch (command.name()) {
+    case 'check':
+      return { command: 'check' as const, json, ...(operand === undefined ? {} : { container: operand }) };
+    case 'ls':
+      return { command: 'ls' as const, json };
+    case 'cleanup':
+      return { command: 'cleanup' as const, dryRun };
+    case 'completion':
+      return { command: 'completion' as const, shell: operand ?? '' };
+    default:
+      return { command: 'run' as const };
+  }
+}
+
+const registriesOf = (env: Readonly<Record<string, string | undefined>>) =>
+  (env.REGISTRATOR_REGISTRY ?? '').split(/\s+/).filter(Boolean);
 
 function flagNames(program: Command): FlagNames {
   const long = program.options.map((option) => ({ name: (option.long ?? '').replace(/^--/, ''), option }));

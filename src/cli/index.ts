@@ -1,2 +1,2 @@
-export { readCommandLine } from './command-line.ts';
+export { type Invocation, readCommandLine } from './command-line.ts';
 export { createProgram, UsageError } from './program.ts';

@@ -1,9 +1,11 @@
 import { isIP } from 'node:net';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
+import type { CatalogueSettings } from '../catalogue/index.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../ops/index.ts';
-import type { Options } from '../options.ts';
+import { DEFAULTS, type Options } from '../options.ts';
 import { SCHEMES } from '../registries/index.ts';
 import { parseTagTemplate, TemplateSyntaxError } from '../services/index.ts';
+import { parseUpstreams } from './upstreams.ts';
 
 /** What was typed is wrong. `message` is one sentence; nothing was started. */
 export class UsageError extends Error {
@@ -14,9 +16,9 @@ const DAYS = 24 * 60 * 60;
 
 /** The command line: flags, help and their values' forms. What goes with what is checked in `toOptions`. */
 export function createProgram(version: string): Command {
-  return new Command('registrator')
+  const program = new Command('registrator')
     .description('Watches a Docker host and keeps a service registry true to it.')
-    .usage('[options] [registry URI...]')
+    .usage('[options] [registry URI...]\n       registrator check|ls|cleanup|completion …')
     .argument(
       '[registry...]',
       `where services go, several at once if you like: ${SCHEMES.map((scheme) => `${scheme}://`).join(' ')}`,
@@ -35,6 +37,8 @@ export function createProgram(version: string): Command {
     .addOption(text('--network <name>', 'the Docker network whose address a container is known by'))
     .addOption(text('--use-ip-from-label <label>', 'take the address from this container label, where it has it'))
     .addOption(flag('--ip-from-container', 'take the address of the container, whichever port is registered'))
+    .addOption(flag('--compose-names', 'name containers by their Compose service where no label names them'))
+    .addOption(flag('--swarm', 'name tasks by their Swarm service, and read its labels and its ingress ports'))
     .addOption(
       text(
         '--tags <template>',
@@ -63,16 +67,57 @@ export function createProgram(version: string): Command {
       ).default(-1),
     )
     .addOption(text('--retry-interval <milliseconds>', 'wait between the first two tries', milliseconds).default(2000))
+    .addOption(
+      text(
+        '--http <address>',
+        'serve /metrics, /health, /ready and the page /ui/ here, as in 127.0.0.1:9090 or :9090',
+        listenAddress,
+      ),
+    )
+    .addOption(text('--dns-domain <name>', 'where names end in the DNS of memory:// (default: consul)', domainName))
+    .addOption(text('--dns-ttl <seconds>', 'how long answers of that DNS may be cached (default: 0)', seconds))
+    .addOption(
+      text('--dns-forward <resolvers>', 'ask these for all other names, as in 192.0.2.1,192.0.2.2:5353', resolvers),
+    )
+    .addOption(text('--snapshot <file>', 'keep what memory:// holds here, to answer at once after a restart'))
+    .addOption(
+      new Option('--plugin <file>', 'a module with a registry of your own; may be given several times').argParser(
+        (value: string, before: readonly string[] = []) => [...before, value],
+      ),
+    )
     .addOption(choice('--log-level <level>', 'least level of log lines', LOG_LEVELS, 'info'))
     .addOption(
       choice('--log-format <format>', 'auto: lines for people on a terminal, JSON elsewhere', LOG_FORMATS, 'auto'),
     )
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
     .addHelpText('after', HELP)
     .allowExcessArguments(true)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
+  program
+    .command('check')
+    .description('show what would be registered, and why a port is not; writes nothing')
+    .argument('[container]', 'name or ID; every running container without it')
+    .allowExcessArguments(false)
+    .option('--json', 'as JSON');
+  program
+    .command('ls')
+    .description('show what a registry holds of this host, and what of it is stale; writes nothing')
+    .argument('[registry...]', 'URIs, as for registrator itself')
+    .option('--json', 'as JSON');
+  program
+    .command('cleanup')
+    .description('remove what a registry holds of this host and no running container means')
+    .argument('[registry...]', 'URIs, as for registrator itself')
+    .option('--dry-run', 'only say what would be removed');
+  program
+    .command('completion')
+    .description('print a script that completes the command line')
+    .addArgument(new Argument('<shell>', 'whose it is').choices(['bash', 'zsh', 'fish']))
+    .allowExcessArguments(false);
+  return program;
 }
 
 const HELP = `
@@ -87,6 +132,7 @@ Examples
   $ dig @127.0.0.1 -p 8600 redis.service.consul     ask it
   $ registrator consul://localhost:8500             register with Consul
   $ registrator --internal --network back consul://localhost:8500
+  $ registrator check web                           why is it not there, and why with that address
 `;
 
 /** @throws UsageError for anything that does not fit */
@@ -102,21 +148,27 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
       `--ttl-refresh (${ttlRefresh}) must be less than --ttl (${ttl}), or entries expire before they are renewed.`,
     );
   }
+  const catalogue = catalogueSettings(flags, uris);
   if (flags.retryInterval === 0) throw new UsageError('--retry-interval must be greater than 0.');
   return {
-    registries: uris.length === 0 ? ['memory://'] : uris,
+    registries: uris.length === 0 ? DEFAULTS.registries : uris,
     ipFamily: flags.ipFamily === '6' ? 6 : 4,
     internal: flags.internal ?? false,
     explicit: flags.explicit ?? false,
     ipFromContainer: flags.ipFromContainer ?? false,
+    composeNames: flags.composeNames ?? false,
+    swarm: flags.swarm ?? false,
     resync: flags.resync,
     deregister: flags.deregister,
     deregisterOnExit: flags.deregisterOnExit ?? false,
     dockerHealth: flags.dockerHealth,
     retryAttempts: flags.retryAttempts === -1 ? Number.POSITIVE_INFINITY : flags.retryAttempts,
     retryInterval: flags.retryInterval,
+    plugins: [],
     logLevel: flags.logLevel,
     logFormat: flags.logFormat,
+    ...(catalogue === undefined ? {} : { catalogue }),
+    ...(flags.http === undefined ? {} : { http: flags.http }),
     ...(flags.ip === undefined ? {} : { ip: flags.ip }),
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(flags.network === undefined ? {} : { network: flags.network }),
@@ -125,6 +177,24 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
     ...(ttl === undefined ? {} : { ttl }),
     ...(ttlRefresh === undefined ? {} : { ttlRefresh }),
   };
+}
+
+/** The flags that are for memory:// only. */
+function catalogueSettings(flags: OptionValues, uris: readonly string[]): CatalogueSettings | undefined {
+  const { dnsDomain: domain, dnsTtl: ttl, dnsForward: forward, snapshot } = flags;
+  const settings = Object.entries({ domain, ttl, forward, snapshot }).filter(([, value]) => value !== undefined);
+  if (settings.length === 0) return undefined;
+  const catalogues = uris.filter((uri) => /^memory:/i.test(uri)).length + (uris.length === 0 ? 1 : 0);
+  if (catalogues === 0) {
+    throw new UsageError(
+      '--dns-domain, --dns-ttl, --dns-forward and --snapshot are for memory://: add it, or drop them.',
+    );
+  }
+  if (snapshot !== undefined && catalogues > 1) {
+    throw new UsageError('--snapshot is for one catalogue: give one memory:// only, or no snapshot file.');
+  }
+  if (snapshot === '') throw new UsageError('--snapshot takes the name of a file.');
+  return Object.fromEntries(settings);
 }
 
 function text(flags: string, description: string, parse?: (value: string) => unknown): Option {
@@ -163,6 +233,33 @@ function ipAddress(value: string): string {
   if (isIP(value) === 0) throw new InvalidArgumentError('It takes an IPv4 or IPv6 address.');
   return value;
 }
+
+function listenAddress(value: string): { host: string; port: number } {
+  const [match, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(value) ?? [];
+  const host = bracketed ?? (plain || '0.0.0.0');
+  if (match === undefined || isIP(host) === 0 || Number(port) > 65_535) {
+    throw new InvalidArgumentError('It takes an address and a port, as in 127.0.0.1:9090, [::1]:9090 or :9090.');
+  }
+  return { host, port: Number(port) };
+}
+
+function resolvers(value: string) {
+  const upstreams = parseUpstreams(value);
+  if (upstreams === undefined) {
+    throw new InvalidArgumentError('It takes IP addresses, with ports where they are not 53, and commas between.');
+  }
+  return upstreams;
+}
+
+function domainName(value: string): string {
+  const name = value.replace(/^\.|\.$/g, '');
+  if (name.length > 200 || !name.split('.').every(isLabel)) {
+    throw new InvalidArgumentError('It takes a domain name, as in consul or svc.example.com.');
+  }
+  return name;
+}
+
+const isLabel = (label: string) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label);
 
 function hostName(value: string): string {
   // A colon would end the host's part of an ID, and a slash a key's.

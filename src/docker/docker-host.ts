@@ -134,14 +134,8 @@ export class DockerHost {
     this.#dropIdleConnections();
     const filters = JSON.stringify({ type: ['container', 'network'] });
     const query = since === undefined ? { filters } : { filters, since };
-    const unanswered = new AbortController();
-    const timer = setTimeout(() => unanswered.abort(new Error('no answer in time')), CALL_TIMEOUT);
-    try {
-      const abort = AbortSignal.any([signal, unanswered.signal]);
-      return parseEvents((await this.#dial('/events', query, abort, true)) as Readable);
-    } finally {
-      clearTimeout(timer);
-    }
+    const dial = (abort: AbortSignal) => this.#dial('/events', query, abort, true);
+    return parseEvents((await inTime(CALL_TIMEOUT, signal, dial)) as Readable);
   }
 
   close(): void {
@@ -154,7 +148,7 @@ export class DockerHost {
   }
 
   async #get<T>(path: string, signal: AbortSignal, query: Query = {}, timeout = CALL_TIMEOUT): Promise<T> {
-    return (await this.#dial(path, query, AbortSignal.any([signal, AbortSignal.timeout(timeout)]), false)) as T;
+    return (await inTime(timeout, signal, (abort) => this.#dial(path, query, abort, false))) as T;
   }
 
   #dial(path: string, query: Query, abortSignal: AbortSignal, isStream: boolean): Promise<unknown> {
@@ -176,6 +170,21 @@ export class DockerHost {
 }
 
 type Query = Readonly<Record<string, string | number>>;
+
+/** Aborts the work where it takes longer than so many milliseconds. Leaves no timer, which AbortSignal.timeout would. */
+async function inTime<T>(
+  milliseconds: number,
+  signal: AbortSignal,
+  work: (abort: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const unanswered = new AbortController();
+  const timer = setTimeout(() => unanswered.abort(new Error('no answer in time')), milliseconds);
+  try {
+    return await work(AbortSignal.any([signal, unanswered.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** Docker's own words, where it gave some. */
 function plain(error: Error, signal: AbortSignal): Error {

@@ -1,4 +1,4 @@
 export { type DockerConnection, dockerConnection } from './connection.ts';
-export { type ContainerEvent, DockerHost, type EngineInfo, type Listed } from './docker-host.ts';
+export { type ContainerEvent, DockerHost, type EngineInfo, type Listed, phaseOf } from './docker-host.ts';
 export type * from './snapshot.ts';
 export { DockerWatcher } from './watcher.ts';

@@ -41,6 +41,6 @@ function plain(value: unknown): string {
 }
 
 /** Names and labels are whatever somebody wrote: none may move the cursor or begin a line. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

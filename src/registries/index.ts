@@ -1,6 +1,9 @@
-import type { Logger } from '../ops/index.ts';
+import type { CatalogueSettings } from '../catalogue/index.ts';
+import type { HttpRoute, Logger } from '../ops/index.ts';
+import type { RegistryPlugin } from './plugin.ts';
 import type { Owner, Registry } from './registry.ts';
 
+export { defineRegistry, type RegistryPlugin } from './plugin.ts';
 export * from './registry.ts';
 
 /** What every registry is given, beside its URI. */
@@ -10,8 +13,12 @@ export interface RegistryContext {
   readonly ttl?: number;
   /** The host's own address, where known; the embedded catalogue's node address. */
   readonly hostAddress?: string;
+  /** The embedded catalogue's own settings. */
+  readonly catalogue?: CatalogueSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Pages for a registry that has an HTTP server of its own. */
+  readonly routes?: readonly HttpRoute[];
 }
 
 /** Throws an Error with one sentence when the URI or the environment is wrong. Opens nothing yet. */
@@ -41,12 +48,19 @@ const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
 export const SCHEMES: readonly string[] = Object.keys(FACTORIES);
 
 /** Throws an Error with one sentence when the URI is none of a registry. */
-export async function createRegistry(uri: string, context: RegistryContext): Promise<Registry> {
+export async function createRegistry(
+  uri: string,
+  context: RegistryContext,
+  plugins: readonly RegistryPlugin[] = [],
+): Promise<Registry> {
   const scheme = /^([a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
+  const plugin = plugins.find((one) => one.scheme === scheme);
+  if (plugin !== undefined) return plugin.factory(uri, context);
   const load = Object.hasOwn(FACTORIES, scheme) ? FACTORIES[scheme] : undefined;
   if (load === undefined) {
     const meant = scheme === '' ? 'The registry URI has no scheme' : `There is no registry "${scheme.slice(0, 40)}"`;
-    throw new Error(`${meant}: it must begin with one of ${SCHEMES.map((name) => `${name}://`).join(', ')}.`);
+    const known = [...SCHEMES, ...plugins.map((one) => one.scheme)];
+    throw new Error(`${meant}: it must begin with one of ${known.map((name) => `${name}://`).join(', ')}.`);
   }
   return (await load())(uri, context);
 }

@@ -9,7 +9,7 @@ export async function memory(uri: string, context: MemoryContext): Promise<Regis
   return new Memory(parseMemoryUri(uri), context);
 }
 
-type MemoryContext = Pick<RegistryContext, 'owner' | 'hostAddress' | 'log'>;
+type MemoryContext = Pick<RegistryContext, 'owner' | 'hostAddress' | 'log' | 'routes' | 'catalogue'>;
 
 export interface MemoryAddress {
   readonly host: string;
@@ -76,13 +76,18 @@ class Memory implements Registry {
   readonly #catalogue: Catalogue;
   #started: Promise<void> | undefined;
 
-  constructor({ host, httpPort, dnsPort }: MemoryAddress, { owner, hostAddress, log }: MemoryContext) {
+  constructor(
+    { host, httpPort, dnsPort }: MemoryAddress,
+    { owner, hostAddress, log, routes = [], catalogue }: MemoryContext,
+  ) {
     this.name = `memory://${host.includes(':') ? `[${host}]` : host}:${httpPort}`;
     this.#catalogue = new Catalogue({
+      ...catalogue,
       nodeName: owner.host,
       ...(hostAddress === undefined ? {} : { nodeAddress: hostAddress }),
       http: { host, port: httpPort },
       ...(dnsPort === undefined ? {} : { dns: { host, port: dnsPort } }),
+      routes,
       log,
     });
   }
@@ -122,7 +127,13 @@ class Memory implements Registry {
   }
 
   async registered(): Promise<readonly Entry[]> {
-    return this.#store.all().map(({ service }) => this.entry(service));
+    const held = this.#store.all().map(({ service, fromSnapshot }) => {
+      const entry = this.entry(service);
+      // What Docker did not confirm yet is not right yet: it is to be registered again, or removed.
+      return fromSnapshot ? { ...entry, content: 'from the snapshot' } : entry;
+    });
+    // What asked to be taken out is as it should be: a restarted container's entry has another content.
+    return [...held, ...this.#store.withdrawn().map((service) => this.entry(service))];
   }
 
   async refresh(services: readonly Service[]): Promise<void> {

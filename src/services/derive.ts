@@ -12,6 +12,7 @@ import { candidatePorts } from './ports.ts';
 import { quote } from './quote.ts';
 import { Report } from './report.ts';
 import type { Service } from './service.ts';
+import { asTask, isTask, orchestratorName } from './swarm.ts';
 import { ServiceTags } from './tags.ts';
 
 /**
@@ -19,7 +20,8 @@ import { ServiceTags } from './tags.ts';
  * and a notice says so.
  */
 export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, context: DeriveContext = {}): Derivation {
-  const container = readContainer(snapshot);
+  const read = readContainer(snapshot);
+  const container = context.swarmService === undefined ? read : asTask(read, context.swarmService);
   const report = new Report(container.name);
   const fields = new ServiceFields(container);
   const host = hostOf(snapshot, container, context);
@@ -40,7 +42,7 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
   const draft: Draft = {
     options,
     report,
-    naming: { fallback: defaultName(container, context.imageTags), grouped },
+    naming: { fallback: orchestratorName(container, options) ?? defaultName(container, context.imageTags), grouped },
     ids: new ServiceIds(options.hostname, container, grouped, report),
     tags: new ServiceTags({ snapshot, template, fetched: context.fetched ?? new Map() }, report),
   };
@@ -91,7 +93,8 @@ function offer(
   const internal = flag(fields, 'internal', report) ?? options.internal;
   const binding = chooseBinding(port.bindings, options.ipFamily);
   if (!internal && binding === undefined) {
-    report.ignore(port.key, 'not published; publish it, or use --internal or SERVICE_INTERNAL=true');
+    const swarm = isTask(container) && !options.swarm ? ', or --swarm for the ports of its Swarm service' : '';
+    report.ignore(port.key, `not published; publish it, or use --internal or SERVICE_INTERNAL=true${swarm}`);
     return [];
   }
   const number = internal || binding === undefined ? port.number : binding.port;

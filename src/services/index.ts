@@ -4,4 +4,5 @@ export { parseDuration } from './duration.ts';
 export { needsImageTags } from './name.ts';
 export type * from './options.ts';
 export type * from './service.ts';
+export { swarmServiceId } from './swarm.ts';
 export { parseTagTemplate, type TagTemplate, TemplateSyntaxError } from './template/index.ts';

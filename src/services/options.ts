@@ -24,6 +24,10 @@ export interface DeriveOptions {
   readonly ttl?: number;
   /** Whether an image's HEALTHCHECK becomes a check where no other is asked for. */
   readonly dockerHealth: boolean;
+  /** `--compose-names`: a container is named by its Compose service where no field names it. */
+  readonly composeNames?: boolean;
+  /** `--swarm`: a task is named by its Swarm service, and has that one's labels and ingress ports. */
+  readonly swarm?: boolean;
 }
 
 /** Something a person should know about one container; logged once. */
@@ -59,4 +63,6 @@ export interface DeriveContext {
   readonly fetched?: ReadonlyMap<string, string>;
   /** The image's own tags (`RepoTags` of its inspection); only read where `needsImageTags` says so. */
   readonly imageTags?: readonly string[];
+  /** Docker's answer to `GET /services/{id}` for the service that `swarmServiceId` names; read with care. */
+  readonly swarmService?: unknown;
 }

@@ -1,5 +1,6 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
 import { byNumber, type Container, type ContainerPort } from './container.ts';
+import type { DeriveOptions } from './options.ts';
 import { list, portNumber, record, text } from './read.ts';
 import type { Protocol } from './service.ts';
 
@@ -16,10 +17,12 @@ export function swarmServiceId(snapshot: ContainerSnapshot): string | undefined 
   return text(record(record(record(snapshot).Config).Labels)[SWARM_ID]) || undefined;
 }
 
+export const isTask = ({ labels }: Container) => labels.has(SWARM_ID);
+
 /** The name that Swarm or Compose knows the container's service by, where the flags say that it counts. */
 export function orchestratorName(
   { labels }: Container,
-  { swarm, composeNames }: { readonly swarm: boolean; readonly composeNames: boolean },
+  { swarm = false, composeNames = false }: Pick<DeriveOptions, 'swarm' | 'composeNames'>,
 ): string | undefined {
   return (
     (swarm ? labels.get(SWARM_NAME) : undefined) || (composeNames ? labels.get(COMPOSE_NAME) : undefined) || undefined
@@ -39,7 +42,10 @@ export function asTask(container: Container, service: unknown): Container {
   for (const port of published) {
     if ((ports.get(port.key)?.bindings.length ?? 0) === 0) ports.set(port.key, port);
   }
-  const labels = Object.entries(record(record(Spec).Labels)).map(([key, value]): [string, string] => [key, text(value)]);
+  const labels = Object.entries(record(record(Spec).Labels)).map(([key, value]): [string, string] => [
+    key,
+    text(value),
+  ]);
   return {
     ...container,
     labels: new Map([...labels.filter(([key]) => key.startsWith('SERVICE_')), ...container.labels]),

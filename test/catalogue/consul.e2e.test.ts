@@ -167,6 +167,54 @@ test.each([
   expect(await words(catalogue(path))).toBe(await words(real(path)));
 });
 
+test.each([
+  'name/redis',
+  'name/health',
+  'name/dns',
+  'name/DNS',
+  'name/none',
+  'name/redis?format=text',
+  'name/none?format=text',
+  'name/',
+  'id/a',
+  'id/c',
+  'id/d',
+  'id/e',
+  'id/none',
+  'id/a?format=text',
+  'id/c?format=text',
+  'id/',
+])('GET /v1/agent/health/service/%s has the status and the words of Consul', async (rest) => {
+  const of = async (base: string) => {
+    const response = await fetch(`${base}/v1/agent/health/service/${rest}`);
+    const type = response.headers.get('content-type');
+    const text = await response.text();
+    const body = type === 'application/json' ? comparable(sorted(JSON.parse(text))) : text.trim();
+    return { status: response.status, type: type?.split(';')[0], body };
+  };
+  expect(await of(`http://127.0.0.1:${http}`)).toEqual(await of(`http://${consul.address}`));
+});
+
+/** Instances in the order of their IDs: the agent's is random. */
+function sorted(body: unknown): unknown {
+  if (!Array.isArray(body)) return body;
+  return body.sort((a, b) => (a.Service.ID < b.Service.ID ? -1 : 1));
+}
+
+test('a query with the hash that it knows waits, and comes back when the service has changed', async () => {
+  for (const base of [`http://127.0.0.1:${http}`, `http://${consul.address}`]) {
+    const url = `${base}/v1/agent/service/g`;
+    const first = await fetch(url);
+    const hash = first.headers.get('x-consul-contenthash');
+    expect((await first.json()) as object).toMatchObject({ ContentHash: hash });
+    const before = performance.now();
+    const same = await fetch(`${url}?hash=${hash}&wait=200ms`);
+    expect(performance.now() - before).toBeGreaterThan(150);
+    expect(same.headers.get('x-consul-contenthash')).toBe(hash);
+    expect((await fetch(`${url}?hash=other&wait=60s`)).status).toBe(200);
+  }
+});
+
 test('an application reports its TTL check as to Consul', async () => {
   for (const [action, status] of [
     ['pass', 'passing'],

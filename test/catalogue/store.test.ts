@@ -44,7 +44,25 @@ test('a new container behind the same entry is known, and wakes nobody', () => {
   const changes = recorded(held);
   held.put(service({ origin: { ...service().origin, containerId: 'new' } }));
   expect(held.get('node1:redis:6379')?.service.origin.containerId).toBe('new');
-  expect(changes).toEqual([]);
+  expect(changes).toMatchObject([{ kind: 'confirmed', index: 2 }]);
+  expect(held.index).toBe(2);
+});
+
+test('what was withdrawn is seen by nobody, and comes back when it is put again', () => {
+  const held = store();
+  held.put(service());
+  const changes = recorded(held);
+  held.withdraw('node1:redis:6379');
+  held.withdraw('none');
+  expect(changes).toMatchObject([{ kind: 'deregistered' }]);
+  expect([held.size, held.withdrawn()]).toEqual([0, [service()]]);
+  held.setHealth('node1:redis:6379', { status: 'passing', output: '' });
+  expect(held.size).toBe(0);
+  held.put(service());
+  expect([held.size, held.withdrawn()]).toEqual([1, []]);
+  held.withdraw('node1:redis:6379');
+  held.remove('node1:redis:6379');
+  expect(held.withdrawn()).toEqual([]);
 });
 
 test('names are found in any case, and instances come in the order of their IDs', () => {
@@ -127,10 +145,11 @@ test('another output of the same status is kept, but is no change', () => {
   held.setCheck('node1:redis:6379', 'passing', 'one');
   const changes = recorded(held);
   held.setCheck('node1:redis:6379', 'passing', 'two');
-  expect(changes).toEqual([]);
-  expect(held.get('node1:redis:6379')?.checks[0]?.output).toBe('two');
+  held.setCheck('node1:redis:6379', 'passing', 'two');
+  expect(changes).toMatchObject([{ kind: 'output', index: 3 }]);
+  expect([held.index, held.get('node1:redis:6379')?.checks[0]?.output]).toEqual([3, 'two']);
   held.setCheck('node1:redis:6379', 'critical', 'three');
-  expect(changes.map(({ kind }) => kind)).toEqual(['health']);
+  expect(changes.map(({ kind }) => kind)).toEqual(['output', 'health']);
 });
 
 test("Docker's health is the state of a docker check", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createProgram, readCommandLine, UsageError } from '../../src/cli/index.ts';
 
-const read = (argv: string[], env: Record<string, string> = {}) => readCommandLine(createProgram('1.2.3'), argv, env);
+const invoke = (argv: string[], env: Record<string, string> = {}) => readCommandLine(createProgram('1.2.3'), argv, env);
+const read = (argv: string[], env: Record<string, string> = {}) => invoke(argv, env).options;
 
 function complaint(argv: string[], env: Record<string, string> = {}): string {
   try {
@@ -21,6 +22,9 @@ describe('the command line', () => {
       internal: false,
       explicit: false,
       ipFromContainer: false,
+      composeNames: false,
+      swarm: false,
+      plugins: [],
       resync: 60,
       deregister: 'always',
       deregisterOnExit: false,
@@ -51,6 +55,10 @@ describe('the command line', () => {
     [['-retry-attempts', '-1'], { retryAttempts: Number.POSITIVE_INFINITY }],
     [['-retry-attempts=3', '-retry-interval=500'], { retryAttempts: 3, retryInterval: 500 }],
     [['--no-docker-health'], { dockerHealth: false }],
+    [['--compose-names', '--swarm'], { composeNames: true, swarm: true }],
+    [['--http', '127.0.0.1:9090'], { http: { host: '127.0.0.1', port: 9090 } }],
+    [['--http=[::1]:9090'], { http: { host: '::1', port: 9090 } }],
+    [['--http', ':9090'], { http: { host: '0.0.0.0', port: 9090 } }],
     [['--log-level', 'debug', '--log-format', 'json'], { logLevel: 'debug', logFormat: 'json' }],
   ])('reads %j as %j', (argv, expected) => {
     expect(read([...argv, 'consul://h:1'])).toMatchObject({ registries: ['consul://h:1'], ...expected });
@@ -103,5 +111,36 @@ describe('the command line', () => {
     expect(complaint([], { REGISTRATOR_INTERNAL: 'maybe' })).toBe(
       'REGISTRATOR_INTERNAL must be true or false, not "maybe".',
     );
+  });
+});
+
+describe('the commands', () => {
+  it.each([
+    [['consul://a'], { command: 'run' }],
+    [['check'], { command: 'check', json: false }],
+    [['check', 'web', '--json'], { command: 'check', container: 'web', json: true }],
+    [['-internal', 'check', 'web'], { command: 'check', container: 'web', options: { internal: true } }],
+    [['check', '-ip', '10.0.0.1', 'web'], { command: 'check', container: 'web', options: { ip: '10.0.0.1' } }],
+    [['ls', 'consul://a', 'etcd://b/c'], { command: 'ls', options: { registries: ['consul://a', 'etcd://b/c'] } }],
+    [['cleanup', 'consul://a', '--dry-run'], { command: 'cleanup', dryRun: true }],
+    [['cleanup', 'consul://a'], { command: 'cleanup', dryRun: false }],
+    [['completion', 'zsh'], { command: 'completion', shell: 'zsh' }],
+    [['--plugin', './a.js', '--plugin=b.js', 'x://y'], { command: 'run', plugins: ['./a.js', 'b.js'] }],
+  ])('reads %j', (argv, expected) => {
+    expect(invoke(argv)).toMatchObject(expected);
+  });
+
+  it('take the registry and flags from the environment as well', () => {
+    const env = { REGISTRATOR_REGISTRY: 'consul://a', REGISTRATOR_INTERNAL: 'true' };
+    expect(invoke(['ls'], env).options).toMatchObject({ registries: ['consul://a'], internal: true });
+    expect(invoke(['check', 'web'], env)).toMatchObject({ container: 'web', options: { internal: true } });
+  });
+
+  it('refuse what they do not know', () => {
+    expect(complaint(['completion', 'powershell'])).toContain('Allowed choices are bash, zsh, fish');
+    expect(complaint(['check', 'a', 'b'])).toContain('Too many arguments');
+    expect(complaint(['check', '--dry-run'])).toContain("Unknown option '--dry-run'");
+    expect(complaint(['--http', 'here', 'consul://a'])).toContain('an address and a port');
+    expect(complaint(['--http', '1.2.3.4:99999'])).toContain('an address and a port');
   });
 });

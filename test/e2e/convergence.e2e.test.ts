@@ -148,7 +148,8 @@ describe('registrator', () => {
   });
 
   it('-deregister on-success with -ttl removes what failed when that has run out', async () => {
-    await using _registrator = start('-deregister', 'on-success', '-ttl', '3', `consul://${consul.address}`);
+    await using registrator = start('-deregister', 'on-success', '-ttl', '3', `consul://${consul.address}`);
+    await registrator.waitForLog('looked at every container');
     await engine.run('-P', '--name', 'bad', 'redis', 'sh', '-c', 'sleep 1; exit 3');
     await eventuallyPasses(async () => expect(await held()).toEqual(['node1:bad:6379']));
     await sleep(2_000);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ConsulServer } from '../support/consul.ts';
 import { EtcdServer } from '../support/etcd.ts';
+import { freePort } from '../support/ports.ts';
 import { sequence } from './model/steps.ts';
 import { ConsulTarget, EtcdTarget, MemoryTarget, type Target } from './model/targets.ts';
 import { play } from './model/world.ts';
@@ -26,10 +27,16 @@ afterAll(async () => {
 
 describe('after any faults and a resync the registry holds what the running containers mean', () => {
   const memory = () => new MemoryTarget();
-  it('memory: 800 sequences', () => lanes('memory', 800, 16, memory));
-  it('Consul: 100 sequences', () => lanes('consul', 100, 10, (host) => new ConsulTarget(consul, host)));
-  it('etcd: 100 sequences, half of them with --ttl', () =>
-    lanes('etcd', 100, 10, (host, lane) => new EtcdTarget(etcd, host, lane % 2 === 0 ? undefined : 60)));
+  it('memory: 200 sequences', () => lanes('memory', 200, 10, memory));
+  it('Consul: 400 sequences', async () => {
+    const ports = await Promise.all(Array.from({ length: 10 }, freePort));
+    await lanes('Consul', 400, 10, (host, lane) => new ConsulTarget(consul, ports[lane % 10] ?? 0, host));
+  });
+  it('etcd: 400 sequences, half of them with --ttl', async () => {
+    const ports = await Promise.all(Array.from({ length: 10 }, freePort));
+    const ttl = (lane: number) => (lane % 2 === 0 ? undefined : 60);
+    await lanes('etcd', 400, 10, (host, lane) => new EtcdTarget(etcd, ports[lane % 10] ?? 0, host, ttl(lane)));
+  });
 });
 
 /** Most of a sequence is waiting: so many are played at once, each with a seed of its own. */
@@ -42,7 +49,7 @@ async function lanes(
   const seeds = replay === undefined ? Array.from({ length: count }, (_, lane) => firstSeed + lane) : [replay];
   const runsEach = Math.max(1, Math.round((runs * factor) / count));
   console.info(`${name}: ${seeds.length} x ${runsEach} sequences, seeds ${seeds[0]} to ${seeds.at(-1)}`);
-  await Promise.all(
+  const lanes = await Promise.allSettled(
     seeds.map(async (seed, lane) => {
       let played = 0;
       const property = fc.asyncProperty(sequence, fc.nat(), (steps, eventSeed) => {
@@ -60,4 +67,5 @@ async function lanes(
       });
     }),
   );
+  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
 }

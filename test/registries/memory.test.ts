@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { pino } from 'pino';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Registry, UnusableError } from '../../src/registries/index.ts';
 import { memory, parseMemoryUri } from '../../src/registries/memory.ts';
 import { digShort } from '../support/dig.ts';
@@ -108,6 +108,31 @@ test("a refresh brings Docker's word on the health", async () => {
   const healthy = service({ check, health: { status: 'passing', output: 'ok' } });
   await registry.refresh?.([healthy, service({ id: 'gone' })], signal);
   expect(await registry.registered(signal)).toEqual([registry.entry(healthy)]);
+});
+
+test('what was critical for too long stays out, whatever is compared meanwhile, until its container is restarted', async () => {
+  const http = await freePort();
+  const registry = await create(`memory://:${http}?dns=off`);
+  await registry.connect(signal);
+  const ids = async () =>
+    Object.keys((await (await fetch(`http://127.0.0.1:${http}/v1/agent/services`)).json()) as object);
+  const sick = service({ check: { type: 'ttl', ttl: '1h', deregisterAfter: '1m' } });
+  const well = service({ id: 'well' });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    await registry.register([sick, well], signal);
+    vi.advanceTimersByTime(61_000);
+  } finally {
+    vi.useRealTimers();
+  }
+  expect(await ids()).toEqual(['well']);
+  // The reconciler finds what it wants, and so writes nothing.
+  expect(await registry.registered(signal)).toEqual([registry.entry(well), registry.entry(sick)]);
+
+  const restarted = { ...sick, origin: { ...sick.origin, startedAt: 2_000 } };
+  expect(registry.entry(restarted).content).not.toBe(registry.entry(sick).content);
+  await registry.register([restarted], signal);
+  expect(await ids()).toEqual(['node1:redis:6379', 'well']);
 });
 
 test('a port that is taken: a sentence that names it, and nothing stays open', async () => {

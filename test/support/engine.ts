@@ -77,6 +77,10 @@ export class DockerEngine extends Server {
   get bridge(): string {
     return `rgt${this.#index}`;
   }
+  /** The network namespace of `ownNetwork`, by its name in /run/netns. */
+  get network(): string | undefined {
+    return this.#network;
+  }
   /** The host's address on the default bridge. */
   get gateway(): string {
     return `10.213.${this.#index * 4}.1`;

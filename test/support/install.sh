@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: a Docker engine, Consul, etcd, ZooKeeper, dig, a static busybox, openssl, Chromium.
+# Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl, Chromium, dnsmasq.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -15,9 +15,11 @@ java|default-jre-headless
 dig|dnsutils
 /bin/busybox|busybox-static
 ip|iproute2
+podman|podman
 iptables|iptables
 openssl|openssl
 chromium|chromium
+dnsmasq|dnsmasq-base
 consul|consul
 '
 

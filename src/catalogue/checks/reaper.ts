@@ -53,10 +53,10 @@ export class Reaper {
     const instance = this.#store.get(id);
     if (instance === undefined) return;
     const { name, check, origin } = instance.service;
-    this.#store.remove(id);
+    this.#store.withdraw(id);
     this.#log.warn(
       { service: name, id, container: origin.containerName, after: check?.deregisterAfter },
-      'the service was critical for as long as SERVICE_CHECK_DEREGISTER_AFTER says, and is taken out until the next resync',
+      'the service was critical for as long as SERVICE_CHECK_DEREGISTER_AFTER says, and is taken out until its container is restarted',
     );
   }
 

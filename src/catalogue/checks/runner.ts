@@ -43,7 +43,7 @@ export class CheckRunner {
   start(): void {
     this.#store.listen(({ kind, instance: { service } }) => {
       if (kind === 'deregistered') this.#stop(service.id);
-      else if (kind !== 'health') this.#follow(service);
+      else if (kind !== 'health' && kind !== 'output') this.#follow(service);
     }, this.#stopped.signal);
     for (const { service } of this.#store.all()) this.#follow(service);
   }

@@ -4,12 +4,17 @@ import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from
 import type { Logger } from '../../ops/index.ts';
 import type { Store } from '../store.ts';
 import { type AnswerOptions, answer } from './answer.ts';
+import { Forwarder } from './forwarder.ts';
+import { Recursion } from './recursion.ts';
+import type { Upstream } from './upstream.ts';
 import { type Answer, encodeReply, MAX_TCP, parseQuery, type Query, udpLimit } from './wire.ts';
 
 export interface DnsServerOptions extends Pick<AnswerOptions, 'domain' | 'ttl'> {
   readonly host: string;
   /** 0: any that is free for both UDP and TCP. */
   readonly port: number;
+  /** The resolvers that other names are asked of; none: nobody is. */
+  readonly forward?: readonly Upstream[];
   readonly log: Logger;
 }
 
@@ -19,6 +24,9 @@ const TCP_CONNECTIONS = 256;
 /** No query is longer: a name of 255 bytes and EDNS. */
 const LONGEST_QUERY = 4096;
 const BIND_ATTEMPTS = 20;
+/** Queries that wait for other resolvers at once: of one connection, and in all. */
+const TCP_ASKING = 16;
+const MAX_ASKING = 2048;
 
 /** The catalogue's DNS server: UDP and TCP on one port. */
 export class DnsServer {
@@ -27,6 +35,8 @@ export class DnsServer {
   readonly #connections = new Set<Socket>();
   #udp: UdpSocket | undefined;
   #tcp: Server | undefined;
+  #recursion: Recursion | undefined;
+  #asking = 0;
 
   constructor(store: Store, options: DnsServerOptions) {
     this.#store = store;
@@ -55,6 +65,8 @@ export class DnsServer {
 
   /** Ends every connection at once. */
   async close(): Promise<void> {
+    this.#recursion?.close();
+    this.#recursion = undefined;
     const [udp, tcp] = [this.#udp, this.#tcp];
     this.#udp = undefined;
     this.#tcp = undefined;
@@ -65,17 +77,33 @@ export class DnsServer {
     ]);
   }
 
-  /** The reply to one packet; undefined where it gets none. Never throws. */
-  reply(packet: Buffer, transport: 'udp' | 'tcp'): Buffer | undefined {
+  /** The reply to one packet, at once or, where others are asked, later; undefined where it gets none. Never fails. */
+  #reply(packet: Buffer, transport: 'udp' | 'tcp'): Buffer | undefined | Promise<Buffer | undefined> {
     try {
       const query = parseQuery(packet);
       if (query === undefined) return undefined;
       if ('reply' in query) return query.reply;
-      return encodeReply(query, this.#answer(query), transport === 'udp' ? udpLimit(query) : MAX_TCP);
-    } catch (err) {
-      this.#options.log.error({ err }, 'could not answer a DNS query; the client gets no reply');
-      return undefined;
+      const limit = transport === 'udp' ? udpLimit(query) : MAX_TCP;
+      const recursion = this.#recursion;
+      const own = this.#answer(query);
+      if (recursion === undefined || !query.recursionDesired || this.#asking >= MAX_ASKING) {
+        return encodeReply(query, { ...own, recursionAvailable: recursion !== undefined }, limit);
+      }
+      const asked = recursion.complete(query, own, transport, limit);
+      if (Buffer.isBuffer(asked)) return asked;
+      this.#asking += 1;
+      return asked
+        .catch((error: unknown) => this.#failed(error))
+        .finally(() => {
+          this.#asking -= 1;
+        });
+    } catch (error) {
+      return this.#failed(error);
     }
+  }
+
+  #failed(err: unknown): undefined {
+    this.#options.log.error({ err }, 'could not answer a DNS query; the client gets no reply');
   }
 
   #answer(query: Query): Answer {
@@ -86,7 +114,8 @@ export class DnsServer {
   }
 
   async #bind(): Promise<void> {
-    const { host, port, log } = this.#options;
+    const { host, port, forward: upstreams, log } = this.#options;
+    this.#recursion = upstreams === undefined ? undefined : new Recursion(new Forwarder({ upstreams, log }));
     const tcp = createServer((socket) => this.#serve(socket));
     tcp.maxConnections = TCP_CONNECTIONS;
     this.#tcp = tcp;
@@ -98,13 +127,15 @@ export class DnsServer {
     await once(udp, 'listening');
     tcp.on('error', (err) => log.error({ err }, 'the DNS server failed on TCP'));
     udp.on('error', (err) => log.error({ err }, 'the DNS server failed on UDP'));
-    udp.on('message', (packet, from) => this.#answerDatagram(udp, packet, from));
+    udp.on('message', (packet, from) => void this.#answerDatagram(udp, packet, from));
   }
 
-  #answerDatagram(udp: UdpSocket, packet: Buffer, from: RemoteInfo): void {
-    const reply = this.reply(packet, 'udp');
+  async #answerDatagram(udp: UdpSocket, packet: Buffer, from: RemoteInfo): Promise<void> {
     // Nobody can be answered at port 0.
-    if (reply !== undefined && from.port !== 0) udp.send(reply, from.port, from.address, () => {});
+    if (from.port === 0) return;
+    const replied = this.#reply(packet, 'udp');
+    const reply = replied instanceof Promise ? await replied : replied;
+    if (reply !== undefined && this.#udp === udp) udp.send(reply, from.port, from.address, () => {});
   }
 
   #serve(socket: Socket): void {
@@ -113,10 +144,32 @@ export class DnsServer {
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#connections.delete(socket));
     let pending: Buffer = Buffer.alloc(0);
+    let asking = 0;
+    const busy = () => socket.destroyed || socket.writableNeedDrain || asking >= TCP_ASKING;
+    const send = (reply: Buffer | undefined) => {
+      if (reply === undefined || socket.destroyed) return;
+      const prefix = Buffer.alloc(2);
+      prefix.writeUInt16BE(reply.length);
+      socket.write(Buffer.concat([prefix, reply]));
+    };
+    const later = async (reply: Promise<Buffer | undefined>) => {
+      asking += 1;
+      send(await reply);
+      asking -= 1;
+      work();
+    };
     const work = () => {
-      pending = this.#answerFrames(socket, pending);
+      while (!busy()) {
+        const message = firstMessage(pending);
+        if (message === 'too long') socket.destroy();
+        if (typeof message === 'string') break;
+        pending = pending.subarray(2 + message.length);
+        const reply = this.#reply(message, 'tcp');
+        if (reply instanceof Promise) void later(reply);
+        else send(reply);
+      }
       // A client that asks and does not read is not read from either.
-      if (socket.writableNeedDrain) socket.pause();
+      if (busy()) socket.pause();
       else socket.resume();
     };
     socket.on('drain', work);
@@ -125,26 +178,14 @@ export class DnsServer {
       work();
     });
   }
+}
 
-  /** Answers each whole message, which its length precedes, and returns what is left. */
-  #answerFrames(socket: Socket, bytes: Buffer): Buffer {
-    let rest = bytes;
-    while (rest.length >= 2 && !socket.destroyed && !socket.writableNeedDrain) {
-      const length = rest.readUInt16BE(0);
-      if (length > LONGEST_QUERY) {
-        socket.destroy();
-        return Buffer.alloc(0);
-      }
-      if (rest.length < 2 + length) break;
-      const reply = this.reply(rest.subarray(2, 2 + length), 'tcp');
-      rest = rest.subarray(2 + length);
-      if (reply === undefined) continue;
-      const prefix = Buffer.alloc(2);
-      prefix.writeUInt16BE(reply.length);
-      socket.write(Buffer.concat([prefix, reply]));
-    }
-    return rest;
-  }
+/** The first whole message, which its length precedes. */
+function firstMessage(bytes: Buffer): Buffer | 'too long' | 'not there yet' {
+  if (bytes.length < 2) return 'not there yet';
+  const length = bytes.readUInt16BE(0);
+  if (length > LONGEST_QUERY) return 'too long';
+  return bytes.length < 2 + length ? 'not there yet' : bytes.subarray(2, 2 + length);
 }
 
 const NOTHING: Answer = { rcode: 'NOERROR', authoritative: false, answers: [], authorities: [], additionals: [] };

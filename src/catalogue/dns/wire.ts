@@ -1,4 +1,5 @@
 import { decode, encode, type Answer as PacketRecord } from 'dns-packet';
+import type { Reply } from './upstream.ts';
 
 /** A question as a client asked it. */
 export interface Question {
@@ -12,6 +13,8 @@ export interface Question {
 export interface Query {
   readonly id: number;
   readonly recursionDesired: boolean;
+  /** Asks a validating resolver for what it holds for wrong, too (RFC 4035). */
+  readonly checkingDisabled: boolean;
   readonly question: Question;
   /** The question's bytes, which the reply repeats as they are. */
   readonly rawQuestion: Buffer;
@@ -51,6 +54,10 @@ export interface SoaData {
 export interface Answer {
   readonly rcode: Rcode;
   readonly authoritative: boolean;
+  /** Whether this server asks others where it does not know. */
+  readonly recursionAvailable?: boolean;
+  /** Left out though it would fit: the client shall come by TCP. */
+  readonly truncated?: boolean;
   readonly answers: readonly DnsRecord[];
   readonly authorities: readonly DnsRecord[];
   readonly additionals: readonly DnsRecord[];
@@ -66,6 +73,9 @@ const QR = 0x8000;
 const AA = 0x0400;
 const TC = 0x0200;
 const RD = 0x0100;
+const RA = 0x0080;
+const AD = 0x0020;
+const CD = 0x0010;
 const OPCODE = 0x7800;
 const DNSSEC_OK = 0x8000;
 /** RFC 1035: a client that says nothing takes this much over UDP. */
@@ -101,6 +111,7 @@ export function parseQuery(packet: Buffer): Query | Refusal | undefined {
     return {
       id: packet.readUInt16BE(0),
       recursionDesired: (flags & RD) !== 0,
+      checkingDisabled: (flags & CD) !== 0,
       question: { labels: name.labels, type: question.type, class: question.class ?? 'IN' },
       rawQuestion: packet.subarray(HEADER, name.end + 4),
       ...(edns === undefined
@@ -133,7 +144,7 @@ export function encodeReply(query: Query, answer: Answer, limit: number): Buffer
   const answers = writer.section(answer.answers);
   const whole = answers === answer.answers.length;
   const authorities = whole ? writer.section(answer.authorities) : 0;
-  const truncated = !whole || authorities < answer.authorities.length;
+  const truncated = answer.truncated === true || !whole || authorities < answer.authorities.length;
   const additionals = truncated ? 0 : writer.section(answer.additionals);
   if (opt !== undefined) writer.raw(opt);
   const header = Buffer.alloc(HEADER);
@@ -143,6 +154,7 @@ export function encodeReply(query: Query, answer: Answer, limit: number): Buffer
       (answer.authoritative ? AA : 0) |
       (truncated ? TC : 0) |
       (query.recursionDesired ? RD : 0) |
+      (answer.recursionAvailable ? RA : 0) |
       (RCODES[answer.rcode] & 15),
     2,
   );
@@ -151,6 +163,36 @@ export function encodeReply(query: Query, answer: Answer, limit: number): Buffer
   header.writeUInt16BE(authorities, 8);
   header.writeUInt16BE(additionals + (opt === undefined ? 0 : 1), 10);
   return writer.end(header);
+}
+
+/**
+ * What an upstream resolver said, for this client: its ID, its question's own case, the time that has passed since, and
+ * no record where that would be too long.
+ *
+ * @param age seconds since it was said
+ */
+export function passOn(query: Query, { packet, message }: Reply, age: number, limit: number): Buffer {
+  const opt = query.edns === undefined ? Buffer.alloc(0) : optRecord(query.edns.dnssecOk, 'NOERROR');
+  const fits = message.end + opt.length <= limit;
+  const reply = Buffer.from(packet.subarray(0, fits ? message.end : HEADER + query.rawQuestion.length));
+  const [answers, authorities, additionals] = fits ? message.counts : [0, 0, 0];
+  reply.writeUInt16BE(query.id, 0);
+  reply.writeUInt16BE(
+    QR |
+      (fits ? 0 : TC) |
+      (query.recursionDesired ? RD : 0) |
+      RA |
+      (packet.readUInt16BE(2) & AD) |
+      (query.checkingDisabled ? CD : 0) |
+      message.rcode,
+    2,
+  );
+  reply.writeUInt16BE(answers, 6);
+  reply.writeUInt16BE(authorities, 8);
+  reply.writeUInt16BE(additionals + (opt.length === 0 ? 0 : 1), 10);
+  query.rawQuestion.copy(reply, HEADER);
+  if (fits) for (const { ttl, ttlAt } of message.records) reply.writeUInt32BE(Math.max(0, ttl - age), ttlAt);
+  return Buffer.concat([reply, opt]);
 }
 
 /** Where a name begins in the message, by the name in its own case. */

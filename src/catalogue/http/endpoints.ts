@@ -1,5 +1,6 @@
 import type { CheckState } from '../checks/state.ts';
 import type { Instance, Store, Topic } from '../store.ts';
+import { healthOfId, healthOfName } from './agent-health.ts';
 import { ApiError } from './error.ts';
 import type { QueryParameters } from './query.ts';
 import {
@@ -25,6 +26,8 @@ export interface Endpoint {
   readonly needs?: string;
   /** What a blocking query waits for; absent: the endpoint has no index. */
   readonly topic?: (name: string) => Topic;
+  /** Of what there is now: what `?hash=` waits to differ (Consul's hash-based blocking query). */
+  readonly hash?: (store: Store, name: string) => string | undefined;
   /** Whether `filter=` counts here. */
   readonly filters?: boolean;
   readonly read: (store: Store, name: string, query: QueryParameters) => unknown;
@@ -103,6 +106,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   {
     path: '/agent/service/*',
     needs: 'service ID',
+    hash: (store, id) => {
+      const instance = store.get(id);
+      return instance === undefined ? undefined : contentHash(instance);
+    },
     read: (store, id) => {
       const instance = store.get(id);
       if (instance === undefined) throw new ApiError(404, `unknown service ID: ${id.slice(0, 256)}`);
@@ -114,6 +121,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
     filters: true,
     read: (store) => Object.fromEntries(store.all().flatMap((instance) => agentChecks(instance, store))),
   },
+  { path: '/agent/health/service/id/*', read: (store, id) => healthOfId(store, id) },
+  { path: '/agent/health/service/name/*', read: (store, name) => healthOfName(store, name) },
   { path: '/status/leader', read: (store) => leader(store.node) },
   { path: '/status/peers', read: (store) => [leader(store.node)] },
 ];

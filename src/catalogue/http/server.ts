@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { Logger } from '../../ops/index.ts';
+import type { HttpRoute, Logger } from '../../ops/index.ts';
 import type { HealthStatus } from '../../services/index.ts';
+import { followStore, servePage } from '../page/index.ts';
 import type { Store, Topic } from '../store.ts';
+import { Outcome } from './agent-health.ts';
 import { ENDPOINTS, type Endpoint } from './endpoints.ts';
 import { ApiError } from './error.ts';
 import { QueryParameters, type RawQuery } from './query.ts';
@@ -12,6 +14,9 @@ export interface HttpServerOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly log: Logger;
+  readonly routes?: readonly HttpRoute[];
+  /** Where names of services end in DNS, for the page. */
+  readonly domain?: string;
   /** Takes an application's word on its TTL check; false where there is no such check. */
   readonly report: (checkId: string, status: HealthStatus, output: string) => boolean;
 }
@@ -33,7 +38,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   /** Of each blocking query that waits: ends its waiting. */
   readonly #waiting = new Set<AbortController>();
-  #closing = false;
+  readonly #closed = new AbortController();
   readonly #app: FastifyInstance;
 
   constructor(store: Store, options: HttpServerOptions) {
@@ -66,7 +71,7 @@ export class HttpServer {
 
   /** Ends every connection at once, the waiting ones included. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#closed.abort();
     for (const stop of this.#waiting) stop.abort();
     await this.#app.close();
   }
@@ -77,7 +82,18 @@ export class HttpServer {
     app.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body));
     app.setErrorHandler((error: FastifyError, _, reply) => this.#failed(error, reply));
     app.setNotFoundHandler((request, reply) => notFound(request, reply));
-    app.get('/', (_, reply) => text(reply, 200, "This is registrator's embedded catalogue. Try /v1/catalog/services."));
+    app.get('/', (request, reply) => {
+      reply.header('Vary', 'Accept');
+      if (request.headers.accept?.includes('text/html')) return reply.redirect('ui/');
+      return text(reply, 200, "This is registrator's embedded catalogue. Try /v1/catalog/services.");
+    });
+    servePage(app, followStore(this.#store, this.#options.domain, this.#closed.signal));
+    for (const { path, answer } of this.#options.routes ?? []) {
+      app.get(path, async (_, reply) => {
+        const { status, type, body } = await answer();
+        return reply.code(status).type(type).send(body);
+      });
+    }
     for (const endpoint of ENDPOINTS) {
       app.get(`/v1${endpoint.path}`, (request, reply) => this.#read(endpoint, request, reply));
     }
@@ -100,15 +116,25 @@ export class HttpServer {
     const name = rest(request);
     if (endpoint.needs !== undefined && name === '') throw new ApiError(400, `Missing ${endpoint.needs}`);
     parameters.check(store.node.datacenter);
+    if (endpoint.hash !== undefined) {
+      await this.#waitForHash(() => endpoint.hash?.(store, name), parameters, reply);
+      if (this.#closed.signal.aborted || reply.raw.destroyed) return reply.hijack();
+      const hash = endpoint.hash(store, name);
+      if (hash !== undefined) reply.header('X-Consul-ContentHash', hash);
+    }
     const topic = endpoint.topic?.(name);
     if (topic !== undefined) {
       await this.#wait(topic, parameters, reply);
-      if (this.#closing || reply.raw.destroyed) return reply.hijack();
+      if (this.#closed.signal.aborted || reply.raw.destroyed) return reply.hijack();
       reply.header('X-Consul-Index', store.indexOf(topic));
       reply.header('X-Consul-KnownLeader', 'true');
       reply.header('X-Consul-LastContact', '0');
     }
     const found = endpoint.read(store, name, parameters);
+    if (found instanceof Outcome) {
+      if (parameters.one('format') === 'text') return plain(reply, found.status, found.text);
+      return json(reply.code(found.status), found.body, parameters.has('pretty'));
+    }
     return json(reply, endpoint.filters ? filtered(found, parameters) : found, parameters.has('pretty'));
   }
 
@@ -116,12 +142,26 @@ export class HttpServer {
   async #wait(topic: Topic, { index, wait }: QueryParameters, reply: FastifyReply): Promise<void> {
     // An index from before a restart may be higher than ours will be for long: the client shall see that at once.
     if (index === 0 || index > this.#store.index) return;
+    await this.#within(wait, reply, (signal) => this.#store.wait(topic, index, signal));
+  }
+
+  /** The same for an agent's endpoint: until the hash is another than the client's. */
+  async #waitForHash(now: () => string | undefined, parameters: QueryParameters, reply: FastifyReply): Promise<void> {
+    const hash = parameters.one('hash');
+    if (hash === undefined || hash !== now()) return;
+    await this.#within(parameters.wait, reply, async (signal) => {
+      while (!signal.aborted && hash === now()) await this.#store.wait('all', this.#store.index, signal);
+    });
+  }
+
+  /** Lets something wait for so many milliseconds, for as long as there is a client. */
+  async #within(milliseconds: number, reply: FastifyReply, waiting: (signal: AbortSignal) => Promise<void>) {
     const stop = new AbortController();
     reply.raw.once('close', () => stop.abort());
     // As Consul: up to a sixteenth more, so that clients do not come back all at once.
-    const timer = setTimeout(() => stop.abort(), wait + (Math.random() * wait) / 16);
+    const timer = setTimeout(() => stop.abort(), milliseconds + (Math.random() * milliseconds) / 16);
     this.#waiting.add(stop);
-    await this.#store.wait(topic, index, stop.signal);
+    await waiting(stop.signal);
     this.#waiting.delete(stop);
     clearTimeout(timer);
   }
@@ -184,6 +224,10 @@ function json(reply: FastifyReply, body: unknown, pretty: boolean): FastifyReply
   // As bytes: fastify would add a charset to the type of a text, which Consul's answers do not have.
   return reply.type('application/json').send(Buffer.from(lines));
 }
+
+/** As Consul's agent sends it: without a character set. */
+const plain = (reply: FastifyReply, status: number, words: string) =>
+  reply.code(status).type('text/plain').send(Buffer.from(words));
 
 const refuse = (reply: FastifyReply, status: number, sentence: string) => text(reply, status, sentence);
 

@@ -70,7 +70,7 @@ export class ModelHost {
     if (kind === 'named') return { SERVICE_NAME: 'shop', SERVICE_TAGS: String.raw`b,a\,c,b` };
     if (kind === 'ignored') return { SERVICE_IGNORE: 'true' };
     if (kind === 'own-id') return { SERVICE_ID: `own-${this.#docker.hostname}-${name}` };
-    if (kind === 'shared-id') return { SERVICE_ID: `shared-${this.#docker.hostname}`, SERVICE_NAME: `shared-${name}` };
+    if (kind === 'shared-id') return { SERVICE_ID: `shared-${this.#docker.hostname}` };
     if (kind === 'internal') return { SERVICE_INTERNAL: 'true' };
     if (kind === 'joiner') return { SERVICE_80_NAME: 'joined' };
     return {};
@@ -154,6 +154,7 @@ export class ModelHost {
   #services(container: Modelled): (readonly [string, string])[] {
     const { kind, name, state, published, target } = container;
     if (state === 'down' || kind === 'ignored') return [];
+    if (target?.state === 'down' || !this.#isInNetwork(target ?? container)) return [];
     const id = (port: number) => `${this.#docker.hostname}:${name}:${port}`;
     const health = this.#health(container);
     const at80 = `${HOST_IP}:${(target?.published ?? published)['80/tcp']}`;
@@ -171,7 +172,7 @@ export class ModelHost {
       case 'own-id':
       case 'shared-id': {
         const label = this.#docker.inspect(container.id).Config.Labels?.SERVICE_ID ?? '';
-        return [[label, `${kind === 'own-id' ? 'web' : this.#sharedName(container)} ${at80} [] ${health}`]];
+        return [[label, `web ${at80} [] ${health}`]];
       }
       case 'internal': {
         const address = addressOf(this.#docker.inspect(container.id));
@@ -180,15 +181,14 @@ export class ModelHost {
       case 'on-host':
         return [[id(91), `web ${HOST_IP}:91 [] ${health}`]];
       case 'joiner':
-        return target?.published['80/tcp'] === undefined || target.state === 'down'
-          ? []
-          : [[id(80), `joined ${at80} [] ${health}`]];
+        return target?.published['80/tcp'] === undefined ? [] : [[id(80), `joined ${at80} [] ${health}`]];
     }
   }
 
-  /** Of the name that it was made with. */
-  #sharedName({ id }: Modelled): string {
-    return this.#docker.inspect(id).Config.Labels?.SERVICE_NAME ?? '';
+  /** Docker publishes no port of a container that is in no network. A container that is gone is in none. */
+  #isInNetwork({ id }: Modelled): boolean {
+    const { Networks } = this.#docker.inspect(id).NetworkSettings;
+    return Object.keys(Networks ?? {}).length > 0;
   }
 
   #health({ kind, state, health }: Modelled): string {

@@ -35,8 +35,9 @@ abstract class Remote {
   readonly proxy: FaultProxy;
   readonly host: string;
 
-  constructor(port: number, host: string) {
-    this.proxy = new FaultProxy(port);
+  /** @param listen a port that no client is given meanwhile */
+  constructor(port: number, listen: number, host: string) {
+    this.proxy = new FaultProxy(port, listen);
     this.host = host;
   }
 
@@ -47,7 +48,7 @@ abstract class Remote {
     // What a server refuses while it is sick: the connection is reset in the middle.
     if (state === 'refusing') this.proxy.cut();
     if (state === 'down') await this.proxy.stop();
-    else if (this.proxy.port === 0 || !this.#up) await this.proxy.start();
+    else if (!this.#up) await this.proxy.start();
     this.#up = state !== 'down';
   }
   #up = false;
@@ -89,8 +90,8 @@ async function agentHolds(call: Call): Promise<Map<string, string>> {
 export class ConsulTarget extends Remote implements Target {
   readonly #consul: ConsulServer;
 
-  constructor(consul: ConsulServer, host: string) {
-    super(consul.httpPort, host);
+  constructor(consul: ConsulServer, listen: number, host: string) {
+    super(consul.httpPort, listen, host);
     this.#consul = consul;
   }
 
@@ -141,8 +142,8 @@ export class EtcdTarget extends Remote implements Target {
   readonly ttl?: number;
   readonly #etcd: EtcdServer;
 
-  constructor(etcd: EtcdServer, host: string, ttl: number | undefined) {
-    super(etcd.port, host);
+  constructor(etcd: EtcdServer, listen: number, host: string, ttl: number | undefined) {
+    super(etcd.port, listen, host);
     this.#etcd = etcd;
     if (ttl !== undefined) this.ttl = ttl;
   }

@@ -1,0 +1,41 @@
+# docker buildx bake                  the image for this machine's architecture, as registrator:latest
+# docker buildx bake release --push   for every architecture, as IMAGE:VERSION and IMAGE:latest
+
+variable "IMAGE" {
+  default = "registrator"
+}
+
+variable "VERSION" {
+  default = "0.1.0"
+}
+
+variable "REVISION" {
+  default = "unknown"
+}
+
+group "default" {
+  targets = ["local"]
+}
+
+target "_base" {
+  context    = "."
+  dockerfile = "Dockerfile"
+  args = {
+    VERSION  = VERSION
+    REVISION = REVISION
+  }
+}
+
+target "local" {
+  inherits = ["_base"]
+  tags     = ["${IMAGE}:latest"]
+  output   = ["type=docker"]
+}
+
+# Nothing in the image is compiled: the same files, on Node's own image for each architecture.
+target "release" {
+  inherits  = ["_base"]
+  platforms = ["linux/amd64", "linux/arm64"]
+  tags      = ["${IMAGE}:${VERSION}", "${IMAGE}:latest"]
+  attest    = ["type=provenance,mode=max", "type=sbom"]
+}

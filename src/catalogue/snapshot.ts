@@ -1,0 +1,219 @@
+import { constants } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../ops/index.ts';
+import type { Check, HealthStatus, Service } from '../services/index.ts';
+import { checkId } from './checks/state.ts';
+import type { Instance, Store } from './store.ts';
+
+/** Bytes; some hundred thousand services. */
+const LARGEST = 64 * 1024 * 1024;
+const VERSION = 1;
+/** Milliseconds that changes are gathered for. */
+const GATHER = 1_000;
+
+interface Saved {
+  readonly service: Service;
+  readonly check?: { readonly status: HealthStatus; readonly output: string };
+}
+
+/**
+ * Fills the store with what the file says; its entries are marked (`Instance.fromSnapshot`) until Docker confirms them.
+ * Without the file, nothing; a file that is none of ours is told of once, and not used. Never rejects.
+ */
+export async function restoreSnapshot(file: string, store: Store, log: Logger): Promise<void> {
+  try {
+    const text = await read(file);
+    if (text === undefined) return;
+    const saved = parseSnapshot(text, store.node.name);
+    for (const { service, check } of saved) store.restore(service, check);
+    log.info(
+      { file, services: saved.length },
+      'answering with what ran before the restart, until Docker was looked at',
+    );
+  } catch (error) {
+    log.warn(
+      { file, err: (error as Error).message },
+      'the snapshot file cannot be used; the catalogue begins empty, and writes the file anew',
+    );
+  }
+}
+
+/** Writes the file soon after each change of the store. */
+export class SnapshotWriter {
+  readonly #file: string;
+  readonly #store: Store;
+  readonly #log: Logger;
+  readonly #stopped = new AbortController();
+  #changed = false;
+  #work: Promise<void> | undefined;
+  #failing = false;
+
+  constructor(file: string, store: Store, log: Logger) {
+    this.#file = file;
+    this.#store = store;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#store.listen(({ kind }) => {
+      if (kind === 'output') return;
+      this.#changed = true;
+      this.#work ??= this.#writeSoon().finally(() => {
+        this.#work = undefined;
+      });
+    }, this.#stopped.signal);
+  }
+
+  /** Writes what was not written yet, and ends. */
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    await this.#work;
+  }
+
+  async #writeSoon(): Promise<void> {
+    while (this.#changed) {
+      await sleep(GATHER, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+      this.#changed = false;
+      await this.#write();
+    }
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await replaceFile(this.#file, formatSnapshot(this.#store));
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) {
+        this.#log.warn(
+          { file: this.#file, err: (error as Error).message },
+          'the snapshot file cannot be written; after a restart the catalogue would begin with an older one',
+        );
+      }
+      this.#failing = true;
+    }
+  }
+}
+
+export function formatSnapshot(store: Store): string {
+  const services = store.all().map(({ service, checks }: Instance): Saved => {
+    const own = checks.find(({ id }) => id === checkId(service.id));
+    return own === undefined ? { service } : { service, check: { status: own.status, output: own.output } };
+  });
+  return JSON.stringify({ registrator: VERSION, node: store.node.name, services });
+}
+
+/** @throws Error with a sentence where it is not what `formatSnapshot` gives, or another host's */
+export function parseSnapshot(text: string, node: string): readonly Saved[] {
+  const { registrator, node: of, services } = Object(JSON.parse(text)) as Record<string, unknown>;
+  if (registrator !== VERSION || !Array.isArray(services)) throw new Error('It is no snapshot of this version.');
+  if (of !== node) throw new Error(`It is the snapshot of another host, ${String(of).slice(0, 100)}.`);
+  return services.map((saved, i) => {
+    if (!isSaved(saved)) throw new Error(`Its service number ${i + 1} is none.`);
+    return saved;
+  });
+}
+
+/** Regular files only: to open a pipe would wait for its other end. */
+async function read(file: string): Promise<string | undefined> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (handle === undefined) return undefined;
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new Error('It is no regular file.');
+    if (stat.size > LARGEST) throw new Error('It is too large.');
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+/** As one step: whoever reads it, and whatever ends this process, it is the old one or the new one. For its owner only. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  const next = `${file}.new`;
+  await rm(next, { force: true });
+  const handle = await open(next, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(next, file);
+}
+
+type Guard = (value: unknown) => boolean;
+
+const text: Guard = (value) => typeof value === 'string';
+const flag: Guard = (value) => typeof value === 'boolean';
+const whole: Guard = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const port: Guard = (value) => whole(value) && (value as number) <= 65_535;
+const oneOf = (...values: readonly string[]): Guard => values.includes.bind(values) as Guard;
+const list =
+  (of: Guard): Guard =>
+  (value) =>
+    Array.isArray(value) && value.every(of);
+const plain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const map =
+  (of: Guard): Guard =>
+  (value) =>
+    plain(value) && Object.values(value).every(of);
+const optional =
+  (of: Guard): Guard =>
+  (value) =>
+    value === undefined || of(value);
+/** An object with these fields and no others. */
+const shape =
+  (fields: Readonly<Record<string, Guard>>): Guard =>
+  (value) =>
+    plain(value) &&
+    Object.keys(value).every((key) => Object.hasOwn(fields, key)) &&
+    Object.entries(fields).every(([key, guard]) => guard(value[key]));
+
+const STATUS = oneOf('passing', 'warning', 'critical');
+const TIMING = {
+  interval: optional(text),
+  timeout: optional(text),
+  tlsSkipVerify: optional(flag),
+  initialStatus: optional(STATUS),
+  deregisterAfter: optional(text),
+};
+const CHECKS: Readonly<Record<Check['type'], Guard>> = {
+  http: shape({
+    type: text,
+    url: (value) => typeof value === 'string' && /^https?:\/\//.test(value),
+    method: optional(text),
+    headers: optional(map(list(text))),
+    ...TIMING,
+  }),
+  tcp: shape({ type: text, target: text, ...TIMING }),
+  grpc: shape({ type: text, target: text, useTls: flag, ...TIMING }),
+  script: shape({ type: text, args: list(text), ...TIMING }),
+  ttl: shape({ type: text, ttl: text, ...TIMING }),
+  docker: shape({ type: text, ttl: text, ...TIMING }),
+};
+const check: Guard = (value) => {
+  const type = String(Object(value).type);
+  return Object.hasOwn(CHECKS, type) && CHECKS[type as Check['type']](value);
+};
+const SERVICE = shape({
+  id: text,
+  name: text,
+  address: text,
+  port,
+  protocol: oneOf('tcp', 'udp', 'sctp'),
+  tags: list(text),
+  meta: map(text),
+  check: optional(check),
+  ttl: optional(whole),
+  weight: optional(whole),
+  enableTagOverride: optional(flag),
+  health: optional(shape({ status: STATUS, output: text })),
+  origin: shape({ containerId: text, containerName: text, image: text, exposedPort: port, startedAt: whole }),
+});
+const SAVED = shape({ service: SERVICE, check: optional(shape({ status: STATUS, output: text })) });
+const isSaved = (value: unknown): value is Saved => SAVED(value);

@@ -1,0 +1,73 @@
+import { hostname as systemName } from 'node:os';
+import { deriveOptions } from '../derive-options.ts';
+import { Deriver } from '../deriver.ts';
+import { type ContainerSnapshot, DockerHost, dockerConnection } from '../docker/index.ts';
+import type { Options } from '../options.ts';
+import type { Owner } from '../registries/index.ts';
+import type { Derivation } from '../services/index.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Inspections under way at once. */
+const CONCURRENCY = 16;
+
+export interface Looked {
+  readonly snapshot: ContainerSnapshot;
+  readonly derivation: Derivation;
+}
+
+/** A Docker host looked at once, for a command that ends. */
+export class Host {
+  readonly owner: Owner;
+  /** The host's own address, where known. */
+  readonly address: string | undefined;
+  readonly #docker: DockerHost;
+  readonly #deriver: Deriver;
+
+  private constructor(docker: DockerHost, deriver: Deriver, owner: Owner, address: string | undefined) {
+    this.#docker = docker;
+    this.#deriver = deriver;
+    this.owner = owner;
+    this.address = address;
+  }
+
+  /** @throws Error with one sentence where Docker does not answer */
+  static async meet(options: Options, env: Environment, signal: AbortSignal): Promise<Host> {
+    const docker = new DockerHost(dockerConnection(env));
+    const engine = await docker.info(signal).catch((error: Error) => {
+      docker.close();
+      throw new Error(
+        `Docker at ${docker.name} does not answer (${error.message}). Is the engine up, and may you read its socket?`,
+      );
+    });
+    const host = options.hostname ?? (engine.hostname || systemName());
+    const derive = await deriveOptions(options, host);
+    const address = derive.ip ?? derive.hostAddress[derive.ipFamily];
+    // Asked for another host's entries, those of this engine are none of them: they would all look stale.
+    const isOther = host !== engine.hostname && options.hostname !== undefined;
+    return new Host(docker, new Deriver(docker, derive), { host, engine: isOther ? '' : engine.id }, address);
+  }
+
+  /** @param all with those that do not run. Those that vanish meanwhile are left out. */
+  async lookAtAll(all: boolean, signal: AbortSignal): Promise<readonly Looked[]> {
+    const listed = (await this.#docker.list(all, signal)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const looked: Looked[] = [];
+    for (let at = 0; at < listed.length; at += CONCURRENCY) {
+      const some = listed.slice(at, at + CONCURRENCY).map(({ id }) => this.lookAt(id, signal));
+      looked.push(...(await Promise.all(some)).filter((one) => one !== undefined));
+    }
+    return looked;
+  }
+
+  /** @returns undefined where there is no such container */
+  async lookAt(container: string, signal: AbortSignal): Promise<Looked | undefined> {
+    const snapshot = await this.#docker.inspect(container, signal);
+    return snapshot && { snapshot, derivation: await this.#deriver.derive(snapshot, signal) };
+  }
+
+  close(): void {
+    this.#docker.close();
+  }
+}
+
+export const containerName = ({ Name }: ContainerSnapshot) => (Name ?? '').replace(/^\//, '');

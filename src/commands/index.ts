@@ -1,0 +1,3 @@
+export { check } from './check.ts';
+export { completion } from './completion.ts';
+export { cleanup, ls } from './registry.ts';

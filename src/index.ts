@@ -1,0 +1,31 @@
+/**
+ * registrator as a library.
+ *
+ *     import { createLogger, Registrator } from 'registrator';
+ *
+ *     const log = await createLogger('info', 'auto');
+ *     const registrator = new Registrator({ registries: ['consul://localhost:8500'] }, process.env, log);
+ *     void registrator.run();            // works until stop()
+ *     process.once('SIGTERM', () => registrator.stop());
+ *
+ * A registry of your own: see CONTRIBUTING.md, and `defineRegistry`.
+ */
+export type { Action, DockerStatus, Observer, RegistryStatus, Status } from './observer.ts';
+export { createLogger, type LogFormat, type Logger, type LogLevel } from './ops/index.ts';
+export { DEFAULTS, type Options } from './options.ts';
+export { Registrator } from './registrator.ts';
+export {
+  BatchError,
+  defineRegistry,
+  type Entry,
+  type Owner,
+  RefusedError,
+  type Registry,
+  type RegistryContext,
+  type RegistryFactory,
+  type RegistryPlugin,
+  UnusableError,
+} from './registries/index.ts';
+export { isOwn, isOwnId, ownerMark } from './registries/owner.ts';
+export { decodeSegment, encodeSegment } from './registries/path-segment.ts';
+export { parseTagTemplate, type Service, type TagTemplate } from './services/index.ts';

@@ -1,0 +1,56 @@
+import type { ContainerEvent } from '../docker/index.ts';
+import type { Action, Observer, Status } from '../observer.ts';
+import type { Options } from '../options.ts';
+import type { Service } from '../services/index.ts';
+import type { Metrics } from './metrics.ts';
+import { type HttpRoute, opsRoutes } from './routes.ts';
+
+export interface Observation {
+  readonly observer: Observer;
+  /** Pages on metrics and health. */
+  readonly routes: readonly HttpRoute[];
+}
+
+/**
+ * Metrics and health. prom-client takes a tenth of a second and 20 MB: it is loaded at once for `--http`, else when
+ * somebody first asks the embedded catalogue for `/metrics`, and counts from then on.
+ */
+export async function observe({ http }: Options, status: () => Status): Promise<Observation> {
+  const observer = new LateMetrics(status);
+  if (http !== undefined) await observer.load();
+  const page = async () => {
+    const metrics = await observer.load();
+    return { status: 200, type: metrics.contentType, body: await metrics.text() };
+  };
+  return { observer, routes: opsRoutes(status, page) };
+}
+
+class LateMetrics implements Observer {
+  readonly #status: () => Status;
+  #loading: Promise<Metrics> | undefined;
+  #metrics: Metrics | undefined;
+
+  constructor(status: () => Status) {
+    this.#status = status;
+  }
+
+  load(): Promise<Metrics> {
+    this.#loading ??= import('./metrics.ts').then(({ Metrics }) => {
+      this.#metrics = new Metrics(this.#status);
+      return this.#metrics;
+    });
+    return this.#loading;
+  }
+
+  containerEvent(event: ContainerEvent): void {
+    this.#metrics?.containerEvent(event);
+  }
+
+  done(registry: string, action: Action, service: Service | undefined): void {
+    this.#metrics?.done(registry, action, service);
+  }
+
+  failed(registry: string, action: Action, error: Error): void {
+    this.#metrics?.failed(registry, action, error);
+  }
+}

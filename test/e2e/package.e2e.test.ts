@@ -1,0 +1,172 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { version } from '../../src/version.ts';
+import { DockerEngine } from '../support/engine.ts';
+import { eventuallyPasses } from '../support/eventually.ts';
+import { importGoldenImages } from '../support/images.ts';
+import { freePort } from '../support/ports.ts';
+import { Registrator } from '../support/registrator.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const dir = mkdtempSync(join(tmpdir(), 'registrator-package-'));
+/** A project that has the package, as `npm install` lays it out, with the dependencies that are here already. */
+const project = join(dir, 'project');
+let files: string[];
+
+const run = async (file: string, args: string[], cwd = project) =>
+  (await promisify(execFile)(file, args, { cwd, env: { PATH: process.env.PATH, HOME: dir } })).stdout;
+
+beforeAll(async () => {
+  const source = join(dir, 'source');
+  mkdirSync(source);
+  for (const name of [
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts',
+    'src',
+    'docs',
+    'README.md',
+    'CHANGELOG.md',
+    'LICENSE',
+  ]) {
+    cpSync(join(root, name), join(source, name), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(source, 'node_modules'));
+  const [packed] = JSON.parse(await run('npm', ['pack', '--json', '--silent'], source));
+  files = packed.files.map(({ path }: { path: string }) => path);
+
+  const modules = join(project, 'node_modules');
+  mkdirSync(modules, { recursive: true });
+  writeFileSync(join(project, 'package.json'), '{"type":"module","dependencies":{"registrator":"*"}}');
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (!name.startsWith('.')) symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  await run('tar', ['-xzf', join(source, packed.filename), '-C', dir]);
+  cpSync(join(dir, 'package'), join(modules, 'registrator'), { recursive: true });
+  await run('npm', ['rebuild', '--offline', '--ignore-scripts', 'registrator']); // links its command
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe('the package', () => {
+  it('holds what is built, with types, and nothing of the tests', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'dist/cli.js',
+        'dist/index.js',
+        'dist/index.d.ts',
+        'README.md',
+        'LICENSE',
+        'docs/flags.md',
+      ]),
+    );
+    expect(files.filter((path) => /^(src|test|bench)\//.test(path))).toEqual([]);
+  });
+
+  it('has a command that npx runs', async () => {
+    expect(await run('npx', ['--no-install', 'registrator', '--version'])).toBe(`${version()}\n`);
+    expect(await run('npx', ['--no-install', 'registrator', 'completion', 'bash'])).toContain('complete -F');
+  });
+
+  it('has types that a project can use', async () => {
+    writeFileSync(
+      join(project, 'typed.ts'),
+      `import { defineRegistry, type Registry, Registrator, createLogger, type Status } from 'registrator';
+       const log = await createLogger('silent', 'json');
+       const registrator: Registrator = new Registrator({ registries: ['memory://'], ip: '10.0.0.1' }, {}, log);
+       const status: Status = registrator.status;
+       export const plugin = defineRegistry({ scheme: 'x', factory: async (uri, { owner }): Promise<Registry> => { throw new Error(uri + owner.host + status); } });
+       // @ts-expect-error a registry needs a factory
+       defineRegistry({ scheme: 'x' });`,
+    );
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2024',
+      '--module',
+      'nodenext',
+      '--skipLibCheck',
+      '--types',
+      'node',
+    ];
+    await run(join(root, 'node_modules/.bin/tsc'), [...flags, 'typed.ts']);
+  });
+});
+
+describe('in a real engine', () => {
+  let engine: DockerEngine;
+  beforeAll(async () => {
+    engine = await new DockerEngine().start();
+    await importGoldenImages(engine);
+  });
+  afterAll(() => engine.dispose());
+
+  it("registers with somebody else's registry, which --plugin loads", async () => {
+    const store = join(dir, 'store');
+    mkdirSync(store);
+    writeFileSync(join(project, 'my-registry.js'), PLUGIN);
+    const script = join(project, 'node_modules/registrator/dist/cli.js');
+    const args = ['-ip', '10.9.8.7', '--plugin', join(project, 'my-registry.js'), `files://${store}`];
+    await using registrator = new Registrator(args, { host: engine.host, script });
+    await engine.run('--name', 'cache', '-p', `${await freePort()}:6379`, 'redis');
+    await engine.run('--name', 'refused', '-p', `${await freePort()}:6379`, '-l', 'SERVICE_NAME=bad', 'redis');
+    await eventuallyPasses(() => expect(readdirSync(store)).toEqual([expect.stringMatching(/:cache:6379$/)]));
+    // The plugin's RefusedError is the program's own: it is told of as one.
+    await registrator.waitForLog('the registry refuses to register this service');
+    await engine.docker('stop', 'cache');
+    await eventuallyPasses(() => expect(readdirSync(store)).toEqual([]));
+    expect(await registrator.stop()).toBe(0);
+  });
+
+  it('works as a library', async () => {
+    writeFileSync(
+      join(project, 'library.js'),
+      `import { createLogger, Registrator } from 'registrator';
+       const log = await createLogger('info', 'json');
+       const registrator = new Registrator({ registries: ['memory://127.0.0.1:0?dns=off'], ip: '10.9.8.7' }, process.env, log);
+       process.once('SIGTERM', () => registrator.stop());
+       await registrator.run();
+       log.info({ status: registrator.status }, 'ended');`,
+    );
+    await using library = new Registrator([], { host: engine.host, script: join(project, 'library.js') });
+    await library.waitForLog('looked at every container');
+    await engine.run('--name', 'used', '-p', `${await freePort()}:6379`, 'redis');
+    await library.waitForLog(({ msg, container }) => msg === 'registered' && container === 'used');
+    expect(await library.stop()).toBe(0);
+    expect(library.lines.at(-1)).toMatchObject({ msg: 'ended', status: { docker: { complete: true } } });
+  });
+});
+
+const PLUGIN = `
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { defineRegistry, isOwnId, RefusedError } from 'registrator';
+
+export default defineRegistry({
+  scheme: 'files',
+  factory: async (uri, { owner }) => {
+    const folder = uri.slice('files://'.length);
+    const entry = ({ id, name, address, port }) => ({ key: id, content: \`\${address}:\${port}\`, id, name, address, port });
+    return {
+      name: uri,
+      batchSize: 1,
+      connect: async () => {},
+      entry,
+      register: async ([service]) => {
+        if (service.name === 'bad') throw new RefusedError('no');
+        await writeFile(join(folder, service.id), entry(service).content);
+      },
+      deregister: async ([{ key }]) => rm(join(folder, key), { force: true }),
+      registered: async () =>
+        (await readdir(folder)).filter((id) => isOwnId(owner.host, id)).map((id) => entry({ id, name: id, address: '', port: 0 })),
+      close: async () => {},
+    };
+  },
+});
+`;

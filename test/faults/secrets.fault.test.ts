@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConsulServer } from '../support/consul.ts';
+import { EtcdServer } from '../support/etcd.ts';
+import { type Registrator, runRegistrator } from '../support/registrator.ts';
+import { SimulatedDocker } from '../support/simulated-docker.ts';
+import { logged, soon, start } from './support.ts';
+
+const PASSWORD = `p ${randomUUID()}`;
+let consul: ConsulServer;
+let etcd: EtcdServer;
+let docker: SimulatedDocker;
+
+beforeAll(async () => {
+  [consul, etcd] = await Promise.all([new ConsulServer({ acl: true }).start(), new EtcdServer().start()]);
+  await etcd.enableAuth('root', { name: 'registrator', password: PASSWORD, prefix: '/s/' });
+  docker = await new SimulatedDocker().up();
+  docker.run({ name: 'aa', publish: { '80/tcp': 0 } });
+});
+afterAll(async () => {
+  await docker[Symbol.asyncDispose]();
+  await Promise.all([consul.dispose(), etcd.dispose()]);
+});
+
+/** Only its owner may read it, and it ends in a newline, as an editor leaves it. */
+function secretFile(content: string): string {
+  const path = join(consul.dir, randomUUID());
+  writeFileSync(path, `${content}\n`, { mode: 0o400 });
+  return path;
+}
+
+const said = ({ stdout, stderr }: Registrator) => stdout + stderr;
+
+describe('secrets named by *_FILE', () => {
+  it('CONSUL_HTTP_TOKEN_FILE gives access, and its content is in no log line', async () => {
+    const token = await consul.createToken('service_prefix "" { policy = "write" } node_prefix "" { policy = "read" }');
+    const env = { CONSUL_HTTP_TOKEN_FILE: secretFile(token) };
+    await using registrator = start(docker.host, ['--log-level', 'trace', `consul://${consul.address}`], env);
+    await soon(async () =>
+      expect(Object.keys(await consul.api<object>('GET', '/v1/agent/services'))).toEqual(['simulated:aa:80']),
+    );
+    expect(await registrator.stop()).toBe(0);
+    expect(said(registrator)).not.toContain(token);
+  });
+
+  it('a token that Consul does not know: told of without it', async () => {
+    const token = randomUUID();
+    const env = { CONSUL_HTTP_TOKEN_FILE: secretFile(token) };
+    await using registrator = start(docker.host, ['--log-level', 'trace', `consul://${consul.address}`], env);
+    const { err } = await logged(registrator, 'the registry does not answer');
+    expect(err).toContain('Consul does not know the token');
+    expect(await registrator.stop()).toBe(0);
+    expect(said(registrator)).not.toContain(token);
+  });
+
+  it('ETCD_PASSWORD_FILE gives access, and its content is in no log line', async () => {
+    const env = { ETCD_USERNAME: 'registrator', ETCD_PASSWORD_FILE: secretFile(PASSWORD) };
+    await using registrator = start(docker.host, ['--log-level', 'trace', `etcd://${etcd.address}/s`], env);
+    await soon(async () => expect([...(await etcd.list('/s/')).keys()]).toEqual(['/s/web/simulated:aa:80']));
+    expect(await registrator.stop()).toBe(0);
+    expect(said(registrator)).not.toContain(PASSWORD);
+  });
+
+  it.each([
+    ['etcd', () => `etcd://registrator:wrong-password@${etcd.address}/s`, 'wrong-password'],
+    ['Consul', () => `consul://:wrong-password@${consul.address}`, 'wrong-password'],
+  ])('a password in the URI of %s is in no line either', async (_, uri, secret) => {
+    await using registrator = start(docker.host, ['--log-level', 'trace', uri()]);
+    await soon(() => expect(said(registrator)).not.toBe(''));
+    await Promise.race([registrator.exited, logged(registrator, 'the registry does not answer')]);
+    await registrator.stop();
+    expect(said(registrator)).not.toContain(secret);
+  });
+
+  it('a file that is not there: exit 2 and one sentence', async () => {
+    const env = { CONSUL_HTTP_TOKEN_FILE: '/nowhere/token' };
+    const { code, stderr } = await runRegistrator(['consul://h'], { host: docker.host, env });
+    expect([code, stderr]).toEqual([
+      2,
+      'registrator: The file that CONSUL_HTTP_TOKEN_FILE names cannot be read (ENOENT).\n',
+    ]);
+  });
+});
