@@ -91,7 +91,17 @@ export class Source {
 
   #onEvent(event: ContainerEvent, observer: Observer | undefined): void {
     observer?.containerEvent(event);
-    this.#mark(event.containerId);
+    if (this.#canMatter(event)) this.#mark(event.containerId);
+  }
+
+  /** Around each start and end Docker tells of networks, too: they are no reason to look again. */
+  #canMatter({ containerId, action }: ContainerEvent): boolean {
+    if (this.#queue.isPending(containerId)) return action !== 'stop';
+    // It starts, and start is what follows.
+    if (action === 'connect') return this.#desired.has(containerId);
+    // It has ended, and die came before.
+    if (action === 'disconnect' || action === 'stop') return this.#desired.of(containerId).length > 0;
+    return true;
   }
 
   #onListing(containers: readonly Listed[]): void {

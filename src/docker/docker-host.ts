@@ -240,8 +240,8 @@ async function* parseEvents(stream: Readable): AsyncGenerator<ContainerEvent> {
 /** Characters of one event; no real one comes near. */
 const MAX_LINE = 1_000_000;
 
-/** Exec events come with every health check of every container, and change nothing. */
-const IRRELEVANT = /^(exec_|attach|top|resize|archive-path|copy|export|commit|create$)/;
+/** Exec events come with every health check of every container, and change nothing; kill and oom announce a die. */
+const IRRELEVANT = /^(exec_|attach|detach|top|resize|archive-path|copy|export|commit|create$|kill$|oom$)/;
 
 /** @returns undefined for what is no event on a container, or no event at all; exported for tests */
 export function parseEvent(line: string): ContainerEvent | undefined {

@@ -46,6 +46,11 @@ export class KeyedQueue {
     return this.#failures.size;
   }
 
+  /** Whether the key waits or is worked on. */
+  isPending(key: string): boolean {
+    return this.#waiting.has(key) || this.#working.has(key);
+  }
+
   failuresOf(key: string): number {
     return this.#failures.get(key) ?? 0;
   }
@@ -71,8 +76,9 @@ export class KeyedQueue {
     this.#paused = true;
   }
 
-  /** Goes on, with every backoff forgotten: what made the keys fail is over. */
+  /** Goes on, with every backoff forgotten: what made the keys fail is over. Nothing where it was not paused. */
   resume(): void {
+    if (!this.#paused) return;
     this.#paused = false;
     for (const key of [...this.#timers.keys()]) {
       this.#cancelRetry(key);

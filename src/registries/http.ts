@@ -1,7 +1,4 @@
-import { type AgentOptions, Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import type { Socket } from 'node:net';
-import axios, { type AxiosInstance, isAxiosError } from 'axios';
+import { errors, Pool } from 'undici';
 
 /** Where an HTTP registry is, and how to speak to it. */
 export interface HttpTarget {
@@ -43,52 +40,54 @@ export class HttpStatusError extends Error {
   }
 }
 
+/** Milliseconds that an idle connection is kept: long, since its end is how a restart of the server is noticed. */
+const KEEP_ALIVE = 600_000;
+const CONNECT_TIMEOUT = 5_000;
+/** Since TLS 1.3 a server says only after the handshake that it does not like the client's certificate, and then hangs up. */
+const TLS_ENDED = 'the server ended the TLS connection; does it ask for another client certificate?';
+
 /** A keep-alive HTTP client for one server that notices when the server drops its connections. */
 export class HttpClient {
-  readonly #axios: AxiosInstance;
-  readonly #agent: HttpAgent;
+  readonly #pool: Pool;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #timeoutMs: number;
+  readonly #secure: boolean;
   readonly #waiters = new Set<(reason: string) => void>();
   #closed = false;
 
-  constructor(target: HttpTarget) {
-    const options: AgentOptions = { keepAlive: true, maxSockets: target.maxSockets ?? 16, maxFreeSockets: 16 };
-    this.#agent = target.baseUrl.startsWith('https:')
-      ? new HttpsAgent({ ...options, ...target.tls })
-      : new HttpAgent(options);
-    this.#agent.on('free', (socket: Socket) => this.#watch(socket));
-    this.#axios = axios.create({
-      baseURL: target.baseUrl,
-      timeout: target.timeoutMs ?? 10_000,
-      httpAgent: this.#agent,
-      httpsAgent: this.#agent,
-      // A registry is reached directly: HTTP_PROXY is for the web.
-      proxy: false,
-      maxRedirects: 3,
-      headers: { ...target.headers },
-      validateStatus: () => true,
-      ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath }),
+  constructor({ baseUrl, socketPath, tls, headers = {}, timeoutMs = 10_000, maxSockets = 16 }: HttpTarget) {
+    this.#headers = headers;
+    this.#timeoutMs = timeoutMs;
+    this.#secure = baseUrl.startsWith('https:');
+    this.#pool = new Pool(baseUrl, {
+      connections: maxSockets,
+      keepAliveTimeout: KEEP_ALIVE,
+      keepAliveMaxTimeout: KEEP_ALIVE,
+      connect: { ...tls, timeout: CONNECT_TIMEOUT, ...(socketPath === undefined ? {} : { socketPath }) },
     });
+    this.#pool.on('disconnect', (_origin, _clients, error) => this.#noteLoss(error));
   }
 
-  /** @throws HttpStatusError for a status of 400 or more, another Error (without the URL's secrets) when there was no answer. */
+  /** @throws HttpStatusError for a status of 300 or more, another Error (without the URL's secrets) when there was no answer. */
   async request<T>(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, request: HttpRequest): Promise<T> {
     if (this.#closed) throw new Error('the connection was closed');
-    const { body, params, headers, signal, timeoutMs } = request;
-    const config = {
-      method,
-      url: path,
-      signal,
-      ...(body === undefined ? {} : { data: body }),
-      ...(params === undefined ? {} : { params }),
-      ...(headers === undefined ? {} : { headers }),
-      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    };
-    const response = await this.#axios.request(config).catch((error: unknown) => {
+    const { body, params, headers, signal, timeoutMs = this.#timeoutMs } = request;
+    signal.throwIfAborted();
+    try {
+      const response = await this.#pool.request({
+        method,
+        path: params === undefined ? path : `${path}?${new URLSearchParams(params)}`,
+        headers: { ...this.#headers, ...typeOf(body), ...headers },
+        body: written(body),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      });
+      const data = read(await response.body.text());
+      if (response.statusCode >= 300) throw new HttpStatusError(response.statusCode, data);
+      return data as T;
+    } catch (error) {
       signal.throwIfAborted();
-      throw unanswered(error);
-    });
-    if (response.status >= 400) throw new HttpStatusError(response.status, response.data);
-    return response.data as T;
+      throw this.#secure && error instanceof errors.SocketError ? new Error(TLS_ENDED) : unanswered(error);
+    }
   }
 
   /** Resolves when the server closes a connection that was kept alive: it may have restarted. Rejects on abort. */
@@ -111,27 +110,42 @@ export class HttpClient {
 
   close(): void {
     this.#closed = true;
-    this.#agent.destroy();
+    void this.#pool.destroy();
   }
 
-  readonly #watched = new WeakSet<Socket>();
-
-  #watch(socket: Socket): void {
-    if (this.#watched.has(socket)) return;
-    this.#watched.add(socket);
-    socket.once('close', () => {
-      if (this.#closed) return;
-      for (const settle of [...this.#waiters]) settle('the server closed the connection');
-    });
+  /** A connection that we ended ourselves, by an abort or after idling, tells nothing of the server. */
+  #noteLoss(error: Error & { readonly code?: string }): void {
+    if (this.#closed || !(error instanceof errors.SocketError || error.code === 'ECONNRESET')) return;
+    for (const settle of [...this.#waiters]) settle('the server closed the connection');
   }
 }
 
-/** axios errors carry the request, headers and tokens included: keep only what a person needs. */
+function typeOf(body: unknown): Record<string, string> {
+  if (body === undefined) return {};
+  const type = body instanceof URLSearchParams ? 'application/x-www-form-urlencoded' : 'application/json';
+  return { 'Content-Type': type };
+}
+
+function written(body: unknown): string | null {
+  if (body === undefined) return null;
+  return body instanceof URLSearchParams ? body.toString() : JSON.stringify(body);
+}
+
+/** JSON where it is some, else the words. */
+function read(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 function unanswered(error: unknown): Error {
-  if (!isAxiosError(error)) return error instanceof Error ? error : new Error(String(error));
-  if (error.code === 'ECONNABORTED' || error.code === 'ETIMEDOUT') return new Error('no answer in time');
-  const inner = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
-  return new Error(
-    inner instanceof Error && inner.message !== '' ? inner.message : error.message || error.code || 'no answer',
-  );
+  if (error instanceof HttpStatusError) return error;
+  if (!(error instanceof Error)) return new Error(String(error));
+  if (error.name === 'TimeoutError' || error instanceof errors.ConnectTimeoutError)
+    return new Error('no answer in time');
+  // Where a name has several addresses, one error for each.
+  const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return new Error(inner instanceof Error && inner.message !== '' ? inner.message : 'no answer');
 }

@@ -106,7 +106,7 @@ describe('the watcher', () => {
     await eventuallyPasses(() => expect(events.map(({ action }) => action)).toContain('destroy'));
     expect(new Set(events.map(({ containerId }) => containerId))).toEqual(new Set([id]));
     const actions = new Set(events.map(({ action }) => action));
-    for (const action of ['start', 'pause', 'unpause', 'rename', 'connect', 'disconnect', 'kill', 'die', 'destroy'])
+    for (const action of ['start', 'pause', 'unpause', 'rename', 'connect', 'disconnect', 'die', 'destroy'])
       expect(actions).toContain(action);
     expect([...actions].filter((action) => action.startsWith('exec_'))).toEqual([]);
     controller.abort();

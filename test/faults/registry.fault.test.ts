@@ -11,7 +11,7 @@ import { idsOf, logged, soon, start } from './support.ts';
 const named = (names: Iterable<number>) => [...names].map((n) => `simulated:app-${n}:8000`).sort();
 const range = (count: number) => Array.from({ length: count }, (_, n) => n + 1);
 
-describe.each([
+describe.concurrent.each([
   ['keeping its data', false],
   ['losing its data', true],
 ])('Consul is killed with kill -9 in the middle of 400 registrations, %s', (_, emptyData) => {
@@ -72,7 +72,7 @@ describe('500 containers are started and stopped (simulated, a minute of it in 6
   });
 });
 
-describe('the registry answers 500, as with a full disk', () => {
+describe.concurrent('the registry answers 500, as with a full disk', () => {
   it('to some services: the others are registered at once, and these when it is over', async () => {
     await using consul = await new RecordingConsul().start();
     await using docker = await new SimulatedDocker().up();
@@ -118,7 +118,7 @@ describe('the registry answers 500, as with a full disk', () => {
   });
 });
 
-describe('a registry that hangs without closing its connections', () => {
+describe.concurrent('a registry that hangs without closing its connections', () => {
   it('for longer than a request may take: caught up with when it goes on', async () => {
     await using consul = await new ConsulServer().start();
     await using docker = await new SimulatedDocker().up();

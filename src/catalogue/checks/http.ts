@@ -1,7 +1,6 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
-import axios from 'axios';
+import { Agent, interceptors, request } from 'undici';
 import type { Check, Health } from '../../services/index.ts';
 
 /** Characters of a response that a check's output keeps. */
@@ -11,25 +10,21 @@ const OUTPUT = 4096;
 export async function checkHttp(check: Extract<Check, { type: 'http' }>, signal: AbortSignal): Promise<Health> {
   const method = check.method ?? 'GET';
   // A connection of its own each time: a server that takes no new ones is not well.
-  const httpAgent = new HttpAgent({ keepAlive: false });
-  const httpsAgent = new HttpsAgent({ keepAlive: false, rejectUnauthorized: check.tlsSkipVerify !== true });
-  const response = await axios.request<Readable>({
-    url: check.url,
-    method,
-    signal,
-    headers: { 'User-Agent': 'registrator health check', Accept: 'text/plain, text/*, */*', ...headers(check) },
-    httpAgent,
-    httpsAgent,
-    proxy: false,
-    maxRedirects: 10,
-    decompress: false,
-    responseType: 'stream',
-    validateStatus: () => true,
-  });
-  const body = await start(response.data, signal);
-  const output = `HTTP ${method} ${check.url}: ${response.status} ${response.statusText} Output: ${body}`;
-  if (response.status >= 200 && response.status < 300) return { status: 'passing', output };
-  return { status: response.status === 429 ? 'warning' : 'critical', output };
+  const agent = new Agent({ pipelining: 0, connect: { rejectUnauthorized: check.tlsSkipVerify !== true } });
+  try {
+    const { statusCode, body } = await request(check.url, {
+      method: method as 'GET',
+      signal,
+      headers: { 'User-Agent': 'registrator health check', Accept: 'text/plain, text/*, */*', ...headers(check) },
+      dispatcher: agent.compose(interceptors.redirect({ maxRedirections: 10 })),
+    });
+    const words = `${statusCode} ${STATUS_CODES[statusCode] ?? ''}`;
+    const output = `HTTP ${method} ${check.url}: ${words} Output: ${await start(body, signal)}`;
+    if (statusCode >= 200 && statusCode < 300) return { status: 'passing', output };
+    return { status: statusCode === 429 ? 'warning' : 'critical', output };
+  } finally {
+    void agent.destroy();
+  }
 }
 
 const headers = ({ headers: given = {} }: Extract<Check, { type: 'http' }>) =>
