@@ -9,11 +9,10 @@ FROM ${BUILD_BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
-# Everything that runs is in the bundle: no node_modules. Types are for those who build on the package.
-RUN npm run build && find dist -name '*.d.ts' -delete && find dist -type d -empty -delete
+# Everything that runs is in the bundle: no node_modules.
+RUN node scripts/build.js --no-types
 COPY docker docker
 # /app is the image: `docker exec <container> registrator …` finds the command on PATH.
 RUN mkdir -p /app/bin && mv dist package.json docker /app/ && ln -s ../dist/cli.js /app/bin/registrator

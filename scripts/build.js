@@ -5,7 +5,8 @@ import { chmodSync, cpSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 rmSync('dist', { recursive: true, force: true });
-execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+// The image has no use for types.
+if (!process.argv.includes('--no-types')) execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 
 // Dependencies that are CommonJS look for these.
 const commonJs = [
