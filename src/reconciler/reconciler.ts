@@ -218,7 +218,7 @@ export class Reconciler {
     for (const key of lost) this.#actual.delete(key);
     for (const [key, entry] of found) this.#actual.set(key, { ...this.#actual.get(key), entry });
     this.#tellOfLoss(lost.filter((key) => this.#wanted.get(key) !== undefined).length);
-    this.#markDifferences();
+    this.#markDifferences(new Set(lost));
   }
 
   /** Counts what was right when it was last read or written, and is not now. */
@@ -244,11 +244,14 @@ export class Reconciler {
     return wanted !== undefined && this.#actual.get(key)?.entry.content === wanted;
   }
 
-  #markDifferences(): void {
+  /** @param lost keys that the registry was found to hold no more */
+  #markDifferences(lost: ReadonlySet<string> = new Set()): void {
     const now = performance.now();
     for (const key of new Set([...this.#wanted.keys, ...this.#actual.keys()])) {
-      // What waits out a failure or a dispute keeps waiting: the reading has not made it better.
-      const waits = this.#queue.failuresOf(key) > 0 || !this.#disputes.mayMend(key, now);
+      // What waits out a failure or a dispute keeps waiting: the reading has not made it better. But what failed with an
+      // entry that is gone, such as to report its health, says nothing of registering it.
+      const failed = this.#queue.failuresOf(key) > 0 && !lost.has(key);
+      const waits = failed || !this.#disputes.mayMend(key, now);
       if (!waits && this.#difference(key) !== 'none') this.#queue.add(key);
     }
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../../ops/index.ts';
 import type { Store } from '../store.ts';
 import { type AnswerOptions, answer } from './answer.ts';
 import { Forwarder } from './forwarder.ts';
+import { ReplyMemo } from './memo.ts';
 import { Recursion } from './recursion.ts';
 import type { Upstream } from './upstream.ts';
 import { type Answer, encodeReply, MAX_TCP, parseQuery, type Query, udpLimit } from './wire.ts';
@@ -33,6 +34,7 @@ export class DnsServer {
   readonly #store: Store;
   readonly #options: DnsServerOptions;
   readonly #connections = new Set<Socket>();
+  readonly #memo = new ReplyMemo();
   #udp: UdpSocket | undefined;
   #tcp: Server | undefined;
   #recursion: Recursion | undefined;
@@ -80,6 +82,8 @@ export class DnsServer {
   /** The reply to one packet, at once or, where others are asked, later; undefined where it gets none. Never fails. */
   #reply(packet: Buffer, transport: 'udp' | 'tcp'): Buffer | undefined | Promise<Buffer | undefined> {
     try {
+      const known = transport === 'udp' ? this.#memo.find(packet, this.#store.index) : undefined;
+      if (known !== undefined) return known;
       const query = parseQuery(packet);
       if (query === undefined) return undefined;
       if ('reply' in query) return query.reply;
@@ -87,7 +91,9 @@ export class DnsServer {
       const recursion = this.#recursion;
       const own = this.#answer(query);
       if (recursion === undefined || !query.recursionDesired || this.#asking >= MAX_ASKING) {
-        return encodeReply(query, { ...own, recursionAvailable: recursion !== undefined }, limit);
+        const reply = encodeReply(query, { ...own, recursionAvailable: recursion !== undefined }, limit);
+        if (transport === 'udp' && recursion === undefined && own.answers.length === 1) this.#memo.keep(packet, reply);
+        return reply;
       }
       const asked = recursion.complete(query, own, transport, limit);
       if (Buffer.isBuffer(asked)) return asked;
