@@ -1,7 +1,6 @@
 import { hostname as systemName } from 'node:os';
-import pRetry from 'p-retry';
 import { deriveOptions } from './derive-options.ts';
-import { DockerHost, dockerConnection, type EngineInfo } from './docker/index.ts';
+import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
 import type { Observer, Status } from './observer.ts';
 import type { HttpRoute, Logger } from './ops/index.ts';
 import { DEFAULTS, type Options } from './options.ts';
@@ -129,14 +128,10 @@ export class Registrator {
   async #meetDocker(): Promise<EngineInfo> {
     const signal = this.#watching.signal;
     let told = false;
-    return pRetry(() => this.#docker.info(signal), {
-      retries: Number.POSITIVE_INFINITY,
-      minTimeout: 250,
-      maxTimeout: 5_000,
-      randomize: true,
+    return untilAnswered(
+      () => this.#docker.info(signal),
       signal,
-      shouldRetry: () => true,
-      onFailedAttempt: ({ error }) => {
+      ({ error }) => {
         if (!told) {
           this.#log.warn(
             { docker: this.#docker.name, err: error.message },
@@ -145,7 +140,7 @@ export class Registrator {
         }
         told = true;
       },
-    });
+    );
   }
 
   #warnWithoutAddress({ hostname, ip, ipFamily, hostAddress }: DeriveOptions): void {

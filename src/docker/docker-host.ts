@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import DockerModem from 'docker-modem';
+import { inTime } from '../in-time.ts';
 import type { DockerConnection } from './connection.ts';
 import type { ContainerSnapshot } from './snapshot.ts';
 
@@ -170,21 +171,6 @@ export class DockerHost {
 }
 
 type Query = Readonly<Record<string, string | number>>;
-
-/** Aborts the work where it takes longer than so many milliseconds. Leaves no timer, which AbortSignal.timeout would. */
-async function inTime<T>(
-  milliseconds: number,
-  signal: AbortSignal,
-  work: (abort: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const unanswered = new AbortController();
-  const timer = setTimeout(() => unanswered.abort(new Error('no answer in time')), milliseconds);
-  try {
-    return await work(AbortSignal.any([signal, unanswered.signal]));
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** Docker's own words, where it gave some. */
 function plain(error: Error, signal: AbortSignal): Error {

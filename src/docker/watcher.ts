@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pRetry from 'p-retry';
 import type { Logger } from '../ops/index.ts';
 import type { ContainerEvent, DockerHost, Listed } from './docker-host.ts';
+import { untilAnswered } from './until-answered.ts';
 
 export interface WatcherOptions {
   /** List containers that do not run, too. */
@@ -69,7 +69,7 @@ export class DockerWatcher {
 
   /** Opens the stream and lists; for ever, with backoff, until Docker does both. */
   async #connect(signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
-    return pRetry(
+    return untilAnswered(
       async () => {
         const attempt = new AbortController();
         const abort = AbortSignal.any([signal, attempt.signal]);
@@ -86,16 +86,9 @@ export class DockerWatcher {
           throw error;
         }
       },
-      {
-        retries: Number.POSITIVE_INFINITY,
-        minTimeout: 250,
-        maxTimeout: 5_000,
-        randomize: true,
-        signal,
-        shouldRetry: () => true,
-        onFailedAttempt: ({ error, attemptNumber }) => {
-          if (this.#up || (this.#connections === 0 && attemptNumber === 1)) this.#tellAway(error.message);
-        },
+      signal,
+      ({ error, attemptNumber }) => {
+        if (this.#up || (this.#connections === 0 && attemptNumber === 1)) this.#tellAway(error.message);
       },
     );
   }

@@ -8,6 +8,7 @@ import { retryDelay } from './backoff.ts';
 import type { Desired } from './desired.ts';
 import { Disputes } from './disputes.ts';
 import { KeyedQueue } from './queue.ts';
+import { ReconcilerLog } from './reconciler-log.ts';
 import { Wanted, type WantedEntry } from './wanted.ts';
 
 export interface ReconcilerOptions {
@@ -28,10 +29,10 @@ interface Held {
 
 /** Requests under way at once to one registry. */
 const CONCURRENCY = 16;
-/** How much is remembered only to tell people of something once. */
+/** How many removed keys are remembered. */
 const MEMORY = 10_000;
-/** Milliseconds between two warnings that services were gone. */
-const LOSS_QUIET = 600_000;
+/** Milliseconds between two tries of a connection, at the most. */
+const LONGEST_WAIT = 5_000;
 /** No two readings of a registry that drops connections come closer than this, in milliseconds. */
 const SETTLE_MS = 500;
 
@@ -40,7 +41,7 @@ export class Reconciler {
   readonly registry: Registry;
   readonly #desired: Desired;
   readonly #options: ReconcilerOptions;
-  readonly #log: Logger;
+  readonly #log: ReconcilerLog;
   readonly #wanted = new Wanted();
   /** What the registry holds of ours, as far as we know, with the service that we wrote it for. */
   readonly #actual = new Map<string, Held>();
@@ -59,18 +60,13 @@ export class Reconciler {
   readonly #disputes: Disputes;
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
-  #toldOfDispute = false;
-  /** Until when, by performance.now(), another loss is no news. */
-  #quietUntil = 0;
-  /** Told already. */
-  readonly #conflicts = new Set<string>();
 
   constructor(registry: Registry, desired: Desired, options: ReconcilerOptions, log: Logger, observer?: Observer) {
     this.registry = registry;
     this.#desired = desired;
     this.#options = options;
     this.#observer = observer;
-    this.#log = log.child({ registry: registry.name });
+    this.#log = new ReconcilerLog(log, registry.name);
     this.#queue = new KeyedQueue({ concurrency: CONCURRENCY, batchSize: registry.batchSize, retryDelay });
     this.#queue.pause();
     this.#disputes = new Disputes(options.resyncMs || 60_000);
@@ -133,7 +129,7 @@ export class Reconciler {
       );
       await Promise.all(batches.map((batch) => this.registry.deregister(batch, signal)));
     }
-    this.#log.info({ services: entries.length }, 'deregistered every service, as --deregister-on-exit asks');
+    this.#log.deregisteredAll(entries.length);
   }
 
   async #connect(first: boolean, signal: AbortSignal): Promise<void> {
@@ -141,22 +137,18 @@ export class Reconciler {
     await pRetry(() => this.registry.connect(signal), {
       retries: first ? this.#options.retryAttempts : Number.POSITIVE_INFINITY,
       minTimeout: this.#options.retryIntervalMs,
-      maxTimeout: Math.max(15_000, this.#options.retryIntervalMs),
+      maxTimeout: Math.max(LONGEST_WAIT, this.#options.retryIntervalMs),
       randomize: true,
       signal,
       shouldRetry: ({ error }) => !(error instanceof UnusableError),
       onFailedAttempt: ({ error }) => {
-        if (!away && !(error instanceof UnusableError))
-          this.#log.warn(
-            { err: error.message },
-            'the registry does not answer; services wait here, and it is tried again',
-          );
+        if (!away && !(error instanceof UnusableError)) this.#log.away(error);
         away = true;
         this.#up = false;
       },
     });
-    if (away || !this.#connected)
-      this.#log.info(first && !away ? 'connected to the registry' : 'the registry answers again');
+    if (away) this.#log.back();
+    else if (first) this.#log.connected();
     this.#connected = true;
   }
 
@@ -176,14 +168,9 @@ export class Reconciler {
       void this.#desired.completed.then(() => ended.aborted || this.#markDifferences());
       void this.#resync(ended);
       const reason = await trouble.promise;
-      this.#log.debug({ reason }, 'reading the registry again: what was written may be lost');
+      this.#log.readingAgain(reason);
     } catch (error) {
-      if (!signal.aborted && this.#readable) {
-        this.#log.warn(
-          { err: message(error) },
-          'the registry cannot be read; services wait here, and it is tried again',
-        );
-      }
+      if (!signal.aborted && this.#readable) this.#log.unreadable(message(error));
       this.#readable = false;
       this.#up = false;
     } finally {
@@ -217,7 +204,7 @@ export class Reconciler {
     else this.#noteDisputes(found, lost);
     for (const key of lost) this.#actual.delete(key);
     for (const [key, entry] of found) this.#actual.set(key, { ...this.#actual.get(key), entry });
-    this.#tellOfLoss(lost.filter((key) => this.#wanted.get(key) !== undefined).length);
+    this.#log.gone(lost.filter((key) => this.#wanted.get(key) !== undefined).length);
     this.#markDifferences(new Set(lost));
   }
 
@@ -230,13 +217,7 @@ export class Reconciler {
         : this.#removed.has(key),
     );
     const keys = [...changed.map(({ key }) => key), ...lost.filter((key) => this.#isRight(key))];
-    const disputed = keys.filter((key) => this.#disputes.foundChanged(key, now));
-    if (disputed.length === 0 || this.#toldOfDispute) return;
-    this.#toldOfDispute = true;
-    this.#log.warn(
-      { entries: disputed.slice(0, 10) },
-      'somebody else writes entries of this host in another way, again and again: a second registrator with other settings? They are left as they are for a while; stop one of the two, or give it another --hostname',
-    );
+    this.#log.dispute(keys.filter((key) => this.#disputes.foundChanged(key, now)));
   }
 
   #isRight(key: string): boolean {
@@ -282,7 +263,7 @@ export class Reconciler {
   #want(service: Service): string {
     const entry = this.registry.entry(service);
     const claims = this.#wanted.add({ service, entry });
-    if (claims.length > 1) this.#tellOfConflict(entry.key, claims);
+    if (claims.length > 1) this.#log.conflict(entry.key, claims);
     return entry.key;
   }
 
@@ -330,13 +311,13 @@ export class Reconciler {
       const failure = failures.get(entry.key);
       if (failure !== undefined) {
         failed.set(entry.key, failure);
-        this.#tellOfFailure(action, entry, service, failure);
+        this.#log.failed(action, entry, service, failure, this.#queue.failuresOf(entry.key) > 0);
         this.#observer?.failed(this.registry.name, action, failure);
         continue;
       }
       if (action === 'deregister') this.#forget(entry.key);
       else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
-      this.#tellOfSuccess(action, entry, service);
+      this.#log.done(action, entry, service);
       this.#observer?.done(this.registry.name, action, service);
     }
   }
@@ -377,57 +358,7 @@ export class Reconciler {
     );
     this.#probing = false;
   }
-
-  #tellOfFailure(action: string, entry: Entry, service: Service | undefined, error: Error): void {
-    const fields = { ...about(entry, service), err: error.message };
-    if (error instanceof RefusedError) {
-      this.#log.warn(
-        fields,
-        `the registry refuses to ${action} this service; the others go on, and it is tried again later`,
-      );
-      return;
-    }
-    const again = this.#queue.failuresOf(entry.key) > 0;
-    this.#log[again ? 'debug' : 'warn'](fields, `could not ${action} this service; trying again, less often each time`);
-  }
-
-  #tellOfSuccess(action: string, entry: Entry, service: Service | undefined): void {
-    if (action === 'refresh') {
-      this.#log.info({ ...about(entry, service), health: entry.health ?? 'passing' }, 'health changed');
-    } else {
-      const address = entry.address.includes(':') ? `[${entry.address}]` : entry.address;
-      this.#log.info({ ...about(entry, service), address: `${address}:${entry.port}` }, `${action}ed`);
-    }
-  }
-
-  #tellOfLoss(gone: number): void {
-    if (gone === 0) return;
-    const now = performance.now();
-    // Where somebody removes them again and again, once in a while is enough.
-    const level = now < this.#quietUntil ? 'info' : 'warn';
-    if (level === 'warn') this.#quietUntil = now + LOSS_QUIET;
-    this.#log[level]({ gone }, `${gone} services of this host were gone from the registry; registering them again`);
-  }
-
-  #tellOfConflict(key: string, claims: readonly WantedEntry[]): void {
-    const names = claims.map(({ service }) => service.origin.containerName);
-    const conflict = `${key} ${names.join(' ')}`;
-    if (this.#conflicts.has(conflict) || this.#conflicts.size > MEMORY) return;
-    this.#conflicts.add(conflict);
-    this.#log.warn(
-      { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names },
-      `containers ${names.join(' and ')} claim the same entry; ${names[0]}, which started last, has it: give them different SERVICE_ID labels`,
-    );
-  }
 }
 
 const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
 const message = (error: unknown) => asError(error).message;
-
-function about(entry: Entry, service: Service | undefined): Record<string, string> {
-  return {
-    service: entry.name,
-    id: entry.id,
-    ...(service === undefined ? {} : { container: service.origin.containerName }),
-  };
-}

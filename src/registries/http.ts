@@ -1,4 +1,5 @@
 import { errors, Pool } from 'undici';
+import { inTime } from '../in-time.ts';
 
 /** Where an HTTP registry is, and how to speak to it. */
 export interface HttpTarget {
@@ -73,21 +74,22 @@ export class HttpClient {
     if (this.#closed) throw new Error('the connection was closed');
     const { body, params, headers, signal, timeoutMs = this.#timeoutMs } = request;
     signal.throwIfAborted();
-    try {
+    const send = async (abort: AbortSignal) => {
       const response = await this.#pool.request({
         method,
         path: params === undefined ? path : `${path}?${new URLSearchParams(params)}`,
         headers: { ...this.#headers, ...typeOf(body), ...headers },
         body: written(body),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        signal: abort,
       });
-      const data = read(await response.body.text());
-      if (response.statusCode >= 300) throw new HttpStatusError(response.statusCode, data);
-      return data as T;
-    } catch (error) {
+      return { status: response.statusCode, data: read(await response.body.text()) };
+    };
+    const { status, data } = await inTime(timeoutMs, signal, send).catch((error: unknown) => {
       signal.throwIfAborted();
       throw this.#secure && error instanceof errors.SocketError ? new Error(TLS_ENDED) : unanswered(error);
-    }
+    });
+    if (status >= 300) throw new HttpStatusError(status, data);
+    return data as T;
   }
 
   /** Resolves when the server closes a connection that was kept alive: it may have restarted. Rejects on abort. */
@@ -141,7 +143,6 @@ function read(text: string): unknown {
 }
 
 function unanswered(error: unknown): Error {
-  if (error instanceof HttpStatusError) return error;
   if (!(error instanceof Error)) return new Error(String(error));
   if (error.name === 'TimeoutError' || error instanceof errors.ConnectTimeoutError)
     return new Error('no answer in time');

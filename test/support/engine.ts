@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
@@ -154,9 +155,20 @@ export class DockerEngine extends Server {
     }
   }
 
-  /** `docker run -d` with these words; resolves with the container's ID. */
-  run(...words: readonly string[]): Promise<string> {
-    return this.docker('run', '-d', ...words);
+  /**
+   * `docker run -d` with these words; resolves with the container's ID. Docker gives out host ports by a list of its own,
+   * and gives up where another engine of this machine has the next ten: the next try has others.
+   */
+  async run(...words: readonly string[]): Promise<string> {
+    for (let attempt = 1; ; attempt += 1) {
+      const file = join(this.dir, `cid-${randomUUID()}`);
+      try {
+        return await this.docker('run', '-d', '--cidfile', file, ...words);
+      } catch (error) {
+        if (attempt === 8 || !/address already in use|port is already allocated/.test(String(error))) throw error;
+        await this.docker('rm', '-f', readFileSync(file, 'utf8'));
+      }
+    }
   }
 
   async inspect(container: string): Promise<ContainerSnapshot> {

@@ -1,0 +1,105 @@
+import type { Action } from '../observer.ts';
+import type { Logger } from '../ops/index.ts';
+import { type Entry, RefusedError } from '../registries/index.ts';
+import type { Service } from '../services/index.ts';
+import type { WantedEntry } from './wanted.ts';
+
+/** How many conflicts are remembered, so as to tell of each once. */
+const MEMORY = 10_000;
+/** Milliseconds between two warnings that services were gone. */
+const LOSS_QUIET = 600_000;
+
+/** What a reconciler has to say: each thing once, as a sentence for the person who reads the log. */
+export class ReconcilerLog {
+  readonly #log: Logger;
+  readonly #conflicts = new Set<string>();
+  /** Until when, by performance.now(), another loss is no news. */
+  #quietUntil = 0;
+  #toldOfDispute = false;
+
+  constructor(log: Logger, registry: string) {
+    this.#log = log.child({ registry });
+  }
+
+  away(error: Error): void {
+    this.#log.warn({ err: error.message }, 'the registry does not answer; services wait here, and it is tried again');
+  }
+
+  connected(): void {
+    this.#log.info('connected to the registry');
+  }
+
+  back(): void {
+    this.#log.info('the registry answers again');
+  }
+
+  unreadable(error: string): void {
+    this.#log.warn({ err: error }, 'the registry cannot be read; services wait here, and it is tried again');
+  }
+
+  readingAgain(reason: string): void {
+    this.#log.debug({ reason }, 'reading the registry again: what was written may be lost');
+  }
+
+  deregisteredAll(services: number): void {
+    this.#log.info({ services }, 'deregistered every service, as --deregister-on-exit asks');
+  }
+
+  done(action: Action, entry: Entry, service: Service | undefined): void {
+    if (action === 'refresh') {
+      this.#log.info({ ...about(entry, service), health: entry.health ?? 'passing' }, 'health changed');
+      return;
+    }
+    const address = entry.address.includes(':') ? `[${entry.address}]` : entry.address;
+    this.#log.info({ ...about(entry, service), address: `${address}:${entry.port}` }, `${action}ed`);
+  }
+
+  /** @param again whether it had failed before */
+  failed(action: Action, entry: Entry, service: Service | undefined, error: Error, again: boolean): void {
+    const fields = { ...about(entry, service), err: error.message };
+    if (error instanceof RefusedError) {
+      const words = `the registry refuses to ${action} this service; the others go on, and it is tried again later`;
+      this.#log.warn(fields, words);
+      return;
+    }
+    this.#log[again ? 'debug' : 'warn'](fields, `could not ${action} this service; trying again, less often each time`);
+  }
+
+  gone(services: number): void {
+    if (services === 0) return;
+    const now = performance.now();
+    // Where somebody removes them again and again, once in a while is enough.
+    const level = now < this.#quietUntil ? 'info' : 'warn';
+    if (level === 'warn') this.#quietUntil = now + LOSS_QUIET;
+    const words = `${services} services of this host were gone from the registry; registering them again`;
+    this.#log[level]({ gone: services }, words);
+  }
+
+  conflict(key: string, claims: readonly WantedEntry[]): void {
+    const names = claims.map(({ service }) => service.origin.containerName);
+    const conflict = `${key} ${names.join(' ')}`;
+    if (this.#conflicts.has(conflict) || this.#conflicts.size > MEMORY) return;
+    this.#conflicts.add(conflict);
+    this.#log.warn(
+      { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names },
+      `containers ${names.join(' and ')} claim the same entry; ${names[0]}, which started last, has it: give them different SERVICE_ID labels`,
+    );
+  }
+
+  dispute(keys: readonly string[]): void {
+    if (keys.length === 0 || this.#toldOfDispute) return;
+    this.#toldOfDispute = true;
+    this.#log.warn(
+      { entries: keys.slice(0, 10) },
+      'somebody else writes entries of this host in another way, again and again: a second registrator with other settings? They are left as they are for a while; stop one of the two, or give it another --hostname',
+    );
+  }
+}
+
+function about(entry: Entry, service: Service | undefined): Record<string, string> {
+  return {
+    service: entry.name,
+    id: entry.id,
+    ...(service === undefined ? {} : { container: service.origin.containerName }),
+  };
+}
