@@ -25,6 +25,13 @@ async function main(): Promise<number> {
   const { options } = invocation;
   if (invocation.command === 'run') return run(options, await createLogger(options.logLevel, options.logFormat));
   try {
+    const trial = new Registrator(options, process.env, await createLogger('silent', 'json'));
+    await trial.checkRegistries();
+    await trial.stop();
+  } catch (error) {
+    return complain((error as Error).message, WRONG_USAGE);
+  }
+  try {
     process.stdout.write(await lookUp(program, invocation));
     return 0;
   } catch (error) {

@@ -202,3 +202,16 @@ describe('registrator completion', () => {
     expect(await complete('registrator', 'completion', 'f')).toEqual(['fish']);
   });
 });
+
+describe('a command started wrongly', () => {
+  it.each([
+    [['ls', 'nonsense://x'], 'There is no registry "nonsense"'],
+    [['cleanup', 'consul://h:x'], 'that is no host:port'],
+    [['check', '--ip', 'here'], 'IPv4 or IPv6 address'],
+  ])('%j exits 2 with one sentence', async (args, words) => {
+    const { code, stdout, stderr } = await runRegistrator(args, { host: 'unix:///nowhere/docker.sock' });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(words);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});

@@ -168,10 +168,10 @@ describe('DNS', () => {
 });
 
 describe('HTTP', () => {
-  it('2,000 connections that say nothing, and 2,000 more that would not fit: others are answered before long', async () => {
+  it('2,000 connections that say nothing, and 8,000 more that would not fit: others are answered before long', async () => {
     const clients = await Promise.all(Array.from({ length: 2_000 }, () => open(http)));
     await answers();
-    const more = await Promise.all(Array.from({ length: 2_000 }, () => open(http)));
+    const more = await Promise.all(Array.from({ length: 8_000 }, () => open(http)));
     // At its limit it refuses; those that say nothing have to go, with no help of theirs.
     await soon(answers, { deadlineMs: 45_000, everyMs: 500 });
     for (const client of [...clients, ...more]) client.destroy();
