@@ -134,7 +134,8 @@ test('deriving throws on no snapshot, and its services are well-formed (property
     }),
     { numRuns: 500 },
   );
-  expect(registered).toBeGreaterThan(50);
+  // Else it would say nothing. About a hundred are, by chance more or less.
+  expect(registered).toBeGreaterThan(10);
 }, 30_000);
 
 test('a joined container that is the container itself ends', () => {
