@@ -4,6 +4,12 @@ import { SummaryReporter } from './test/support/summary-reporter.ts';
 const e2e = 'test/**/*.e2e.test.ts';
 const faults = 'test/**/*.fault.test.ts';
 
+/**
+ * On CI what involves real servers may fail once: a machine of two cores that runs engines, registries and a browser is
+ * slow at a wrong moment now and then. The output says which test it was; at one's own desk every failure counts.
+ */
+const retry = process.env.CI === 'true' ? 1 : 0;
+
 /** The projects run one after the other, so that the servers of one do not slow down the timing of another. */
 export default defineConfig({
   test: {
@@ -14,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: [e2e],
+          retry,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
@@ -24,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: [faults],
+          retry,
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
