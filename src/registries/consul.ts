@@ -103,6 +103,8 @@ class Consul implements Registry {
           needs: `service:write for "${service.name}"`,
         });
         this.#present.add(service.id);
+        // The check of maintenance mode was replaced with the others.
+        this.#maintenance.delete(service.id);
         if (!reportsHealth(service)) await this.#maintain(service, signal);
       },
     );

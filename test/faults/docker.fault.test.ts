@@ -11,7 +11,7 @@ import { idsOf, logged, soon, start } from './support.ts';
 
 describe.each([false, true])('a real engine, live-restore %s', (liveRestore) => {
   it.each(['restarted', 'killed with kill -9'])('is %s: entries are those of the containers that run', async (how) => {
-    await using engine = await new DockerEngine({ liveRestore }).start();
+    await using engine = await new DockerEngine({ liveRestore, ownNetwork: true }).start();
     await using consul = await new RecordingConsul().start();
     await engine.importImage('redis:latest', { expose: [6379] });
     for (const name of ['aa', 'bb']) await engine.run('-P', '--name', name, '--restart', 'always', 'redis');

@@ -109,6 +109,16 @@ describe('the Consul agent', () => {
     expect(await registry.registered(signal)).toEqual([registry.entry(running)]);
   });
 
+  it('keeps a paused container critical when the service is registered anew meanwhile', async () => {
+    const paused = service({ health: { status: 'critical', output: 'container is paused' } });
+    await registry.register([paused], signal);
+    const changed = { ...paused, tags: ['new'] };
+    await registry.register([changed], signal);
+    expect(await registry.registered(signal)).toEqual([registry.entry(changed)]);
+    await registry.register([service({ tags: ['new'] })], signal);
+    expect(await registry.registered(signal)).toEqual([registry.entry(service({ tags: ['new'] }))]);
+  });
+
   it('forgets a check that the service no longer asks for', async () => {
     await registry.register([service({ check: { type: 'ttl', ttl: '30s' } })], signal);
     await registry.register([service()], signal);

@@ -68,18 +68,19 @@ export class RecordingConsul implements AsyncDisposable {
     const body = parse(Buffer.concat(chunks).toString());
     this.requests.push(`${method} ${url}`);
     if (method === 'PUT') this.puts.push({ path: url, body, headers: request.headers, at });
-    const { status, body: text = '' } =
-      this.intercept?.(method, url, body) ?? this.#agent(method, url.split('?')[0] ?? url, body);
+    const { status, body: text = '' } = this.intercept?.(method, url, body) ?? this.#agent(method, url, body);
     response.writeHead(status, { 'Content-Type': text.startsWith('{') ? 'application/json' : 'text/plain' });
     response.end(text);
   }
 
-  #agent(method: string, path: string, body: unknown): { status: number; body?: string } {
+  #agent(method: string, url: string, body: unknown): { status: number; body?: string } {
+    const path = url.split('?')[0] ?? url;
     const json = (value: unknown) => ({ status: 200, body: JSON.stringify(value) });
     if (method === 'PUT') {
       const id = decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
       if (path === '/v1/agent/service/register') this.#register(body as Record<string, unknown>);
       if (path.startsWith('/v1/agent/service/deregister/')) this.#deregister(id);
+      if (path.startsWith('/v1/agent/service/maintenance/')) this.#maintain(id, url.includes('enable=true'));
       if (path.startsWith('/v1/agent/check/update/')) {
         const check = this.#checks.get(id);
         if (check === undefined) return { status: 500, body: `CheckID "${id}" does not have associated TTL` };
@@ -107,13 +108,32 @@ export class RecordingConsul implements AsyncDisposable {
     this.#services.set(String(id), service);
     if (check === undefined || check === null) return;
     const checkId = `service:${id}`;
-    const { Status: status = 'critical' } = check as { Status?: string };
-    this.#checks.set(checkId, { CheckID: checkId, ServiceID: id, ServiceName: name, Status: status || 'critical' });
+    const { Status = 'critical', Name = `Service '${name}' check` } = check as { Status?: string; Name?: string };
+    this.#checks.set(checkId, {
+      CheckID: checkId,
+      Name,
+      ServiceID: id,
+      ServiceName: name,
+      Status: Status || 'critical',
+    });
+  }
+
+  #maintain(id: string, enable: boolean): void {
+    const checkId = `_service_maintenance:${id}`;
+    if (enable)
+      this.#checks.set(checkId, {
+        CheckID: checkId,
+        Name: 'Service Maintenance Mode',
+        ServiceID: id,
+        Status: 'critical',
+      });
+    else this.#checks.delete(checkId);
   }
 
   #deregister(id: string): void {
     this.#services.delete(id);
     this.#checks.delete(`service:${id}`);
+    this.#checks.delete(`_service_maintenance:${id}`);
   }
 }
 
