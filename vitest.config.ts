@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
 
+/** Real sockets, processes and seconds, but nothing to install. */
+const integration = 'test/**/*.integration.test.ts';
+/** Against real engines and registries. */
 const e2e = 'test/**/*.e2e.test.ts';
 const faults = 'test/**/*.fault.test.ts';
 
@@ -15,7 +18,17 @@ export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [e2e, faults], sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [integration, e2e, faults],
+          // They are pure: to load what they share once is a quarter of the time.
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      { test: { name: 'integration', include: [integration], testTimeout: 20_000, sequence: { groupOrder: 0 } } },
       {
         test: {
           name: 'e2e',
