@@ -1,3 +1,5 @@
+import { asError } from '../as-error.ts';
+
 /** The catalogue's address is taken, or not ours to take. The message is a sentence that says what to do. */
 export class AddressInUseError extends Error {
   override readonly name = 'AddressInUseError';
@@ -25,5 +27,5 @@ export function listenError(error: unknown, host: string, port: number, instead:
       `This host has no address ${host}: bind the catalogue to one that it has, as in memory://127.0.0.1:8500`,
     );
   }
-  return error instanceof Error ? error : new Error(String(error));
+  return asError(error);
 }

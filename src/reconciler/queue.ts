@@ -1,3 +1,5 @@
+import { asError } from '../as-error.ts';
+
 /** How long to wait before a key that failed is worked on again. */
 export type RetryDelay = (failures: number, error: Error) => number;
 
@@ -137,7 +139,7 @@ export class KeyedQueue {
     this.#batches += 1;
     const signal = this.#signal ?? AbortSignal.abort();
     const failed = await work(keys, signal).catch((error: unknown) => {
-      const reason = error instanceof Error ? error : new Error(String(error));
+      const reason = asError(error);
       return new Map(keys.map((key) => [key, reason]));
     });
     this.#batches -= 1;

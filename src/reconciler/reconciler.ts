@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
+import { asError } from '../as-error.ts';
 import type { Action, Observer, RegistryStatus } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
 import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
@@ -360,5 +361,4 @@ export class Reconciler {
   }
 }
 
-const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
 const message = (error: unknown) => asError(error).message;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { asError } from '../as-error.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Check, Health, Service } from '../services/index.ts';
 import { type ConsulConnection, consulClient } from './consul-client.ts';
@@ -378,7 +379,7 @@ async function each<T>(items: readonly T[], key: (item: T) => string, work: (ite
   const lane = async () => {
     for (const item of queue) {
       await work(item).catch((error: unknown) => {
-        failures.set(key(item), error instanceof Error ? error : new Error(String(error)));
+        failures.set(key(item), asError(error));
       });
     }
   };

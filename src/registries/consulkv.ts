@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { asError } from '../as-error.ts';
 import type { Service } from '../services/index.ts';
 import { consulClient } from './consul-client.ts';
 import { ConsulSession } from './consulkv-session.ts';
@@ -315,7 +316,7 @@ async function each(entries: readonly Entry[], work: (entry: Entry) => Promise<v
   await Promise.all(
     entries.map((entry) =>
       work(entry).catch((error: unknown) => {
-        failures.set(entry.key, error instanceof Error ? error : new Error(String(error)));
+        failures.set(entry.key, asError(error));
       }),
     ),
   );

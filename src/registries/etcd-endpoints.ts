@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { asError } from '../as-error.ts';
 import type { EtcdTarget } from './etcd-uri.ts';
 import { HttpClient, type HttpRequest, HttpStatusError } from './http.ts';
 
@@ -47,7 +48,7 @@ export class EtcdEndpoints {
         } catch (error) {
           request.signal.throwIfAborted();
           if (error instanceof HttpStatusError && !isUnwell(error)) throw error;
-          failures.set(member.address, error instanceof Error ? error.message : String(error));
+          failures.set(member.address, asError(error).message);
           // Of many calls that failed at once, the first one moves on for all.
           if (this.#current === at) this.#current = (at + 1) % this.#members.length;
         }

@@ -1,3 +1,4 @@
+import { asError } from '../as-error.ts';
 import type { Service } from '../services/index.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import {
@@ -276,7 +277,7 @@ async function each<T>(
     for (const item of queue) {
       await work(item).catch((error: unknown) => {
         const failure = error instanceof BatchError ? (error.failures.get(keyOf(item)) ?? error) : error;
-        failures.set(keyOf(item), failure instanceof Error ? failure : new Error(String(failure)));
+        failures.set(keyOf(item), asError(failure));
       });
     }
   };

@@ -1,5 +1,6 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import pRetry from 'p-retry';
+import { asError } from '../as-error.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 export interface ZooKeeperHost {
@@ -121,7 +122,7 @@ export class ZooKeeperSession {
         return;
       } catch (error) {
         this.#closed.signal.throwIfAborted();
-        reasons.push(`${host.host}:${host.port}: ${error instanceof Error ? error.message : String(error)}`);
+        reasons.push(`${host.host}:${host.port}: ${asError(error).message}`);
       }
     }
     throw new Error(`No ZooKeeper server answers (${reasons.join('; ')}): check the registry URI and the servers.`);

@@ -1,4 +1,5 @@
 import zookeeper from 'node-zookeeper-client';
+import { asError } from '../as-error.ts';
 import type { Service } from '../services/index.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwn, ownerMark } from './owner.ts';
@@ -288,7 +289,6 @@ function refusalOf(answer: number, parent: string): string | undefined {
 
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
 const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
-const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
 
 function code(error: unknown): number {
   if (error instanceof ZooKeeperError) return error.code;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { asError } from '../../as-error.ts';
 import type { Logger } from '../../ops/index.ts';
 import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
 import { checkContent } from '../content.ts';
@@ -149,5 +150,5 @@ async function probe(
 
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
+  return asError(error).message;
 }
