@@ -2,6 +2,7 @@ import { hostname as systemName } from 'node:os';
 import { deriveOptions } from '../derive-options.ts';
 import { Deriver } from '../deriver.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../docker/index.ts';
+import { inLanes } from '../lanes.ts';
 import type { Options } from '../options.ts';
 import type { Owner } from '../registries/index.ts';
 import type { Derivation } from '../services/index.ts';
@@ -51,12 +52,11 @@ export class Host {
   /** @param all with those that do not run. Those that vanish meanwhile are left out. */
   async lookAtAll(all: boolean, signal: AbortSignal): Promise<readonly Looked[]> {
     const listed = (await this.#docker.list(all, signal)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    const looked: Looked[] = [];
-    for (let at = 0; at < listed.length; at += CONCURRENCY) {
-      const some = listed.slice(at, at + CONCURRENCY).map(({ id }) => this.lookAt(id, signal));
-      looked.push(...(await Promise.all(some)).filter((one) => one !== undefined));
-    }
-    return looked;
+    const looked: (Looked | undefined)[] = [];
+    await inLanes(listed.entries(), CONCURRENCY, async ([at, { id }]) => {
+      looked[at] = await this.lookAt(id, signal);
+    });
+    return looked.filter((one) => one !== undefined);
   }
 
   /** @returns undefined where there is no such container */

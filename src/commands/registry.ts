@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { batches } from '../batches.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Options } from '../options.ts';
 import { BatchError, createRegistry, type Entry, type Registry } from '../registries/index.ts';
@@ -71,8 +72,8 @@ export async function cleanup(
 }
 
 async function remove(registry: Registry, entries: readonly Entry[], signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < entries.length; at += registry.batchSize) {
-    await registry.deregister(entries.slice(at, at + registry.batchSize), signal).catch((error: unknown) => {
+  for (const batch of batches(entries, registry.batchSize)) {
+    await registry.deregister(batch, signal).catch((error: unknown) => {
       const reason = error instanceof BatchError ? [...error.failures.values()][0] : error;
       throw new Error(`${registry.name} did not remove every stale entry: ${(reason as Error).message}`);
     });

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
+import { batches } from '../batches.ts';
+import { inLanes } from '../lanes.ts';
 import type { Action, Observer, RegistryStatus } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
 import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
@@ -123,13 +125,9 @@ export class Reconciler {
     if (!this.#connected) return;
     const own = [...this.#actual.keys()].filter((key) => this.#wanted.get(key) !== undefined);
     const entries = own.flatMap((key) => this.#actual.get(key)?.entry ?? []);
-    for (let at = 0; at < entries.length; at += CONCURRENCY * this.registry.batchSize) {
-      const part = entries.slice(at, at + CONCURRENCY * this.registry.batchSize);
-      const batches = Array.from({ length: Math.ceil(part.length / this.registry.batchSize) }, (_, n) =>
-        part.slice(n * this.registry.batchSize, (n + 1) * this.registry.batchSize),
-      );
-      await Promise.all(batches.map((batch) => this.registry.deregister(batch, signal)));
-    }
+    await inLanes(batches(entries, this.registry.batchSize), CONCURRENCY, (batch) =>
+      this.registry.deregister(batch, signal),
+    );
     this.#log.deregisteredAll(entries.length);
   }
 

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { asError } from '../as-error.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Check, Health, Service } from '../services/index.ts';
 import { type ConsulConnection, consulClient } from './consul-client.ts';
+import { each } from './each.ts';
 import { type HttpClient, HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwn, ownerMark } from './owner.ts';
-import { BatchError, type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
+
+/** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
+const CONCURRENCY = 8;
 
 /** Consul's agent API (`/v1/agent`), for `consul://`, `consul-tls://` and `consul-unix://`. */
 export async function consul(uri: string, context: RegistryContext): Promise<Registry> {
@@ -85,6 +88,7 @@ class Consul implements Registry {
     return each(
       services,
       (service) => service.id,
+      CONCURRENCY,
       async (service) => {
         const { meta, dropped } = consulMeta(service, this.#owner);
         for (const reason of dropped) this.#tellOnce(service, reason);
@@ -115,6 +119,7 @@ class Consul implements Registry {
     return each(
       entries,
       (entry) => entry.key,
+      CONCURRENCY,
       async ({ id, name }) => {
         await this.#put(`/v1/agent/service/deregister/${encodeURIComponent(id)}`, signal, {
           needs: `service:write for "${name}"`,
@@ -167,6 +172,7 @@ class Consul implements Registry {
     return each(
       services,
       (service) => service.id,
+      CONCURRENCY,
       async (service) => {
         if (!reportsHealth(service)) return this.#maintain(service, signal);
         await this.#put(`/v1/agent/check/update/${encodeURIComponent(`service:${service.id}`)}`, signal, {
@@ -368,21 +374,3 @@ function metaFault(key: string, value: string): string | undefined {
 }
 
 const fingerprint = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
-
-/** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
-const CONCURRENCY = 8;
-
-/** Does for each item what the agent takes only singly; a failure stops none of the rest. */
-async function each<T>(items: readonly T[], key: (item: T) => string, work: (item: T) => Promise<void>): Promise<void> {
-  const failures = new Map<string, Error>();
-  const queue = items.values();
-  const lane = async () => {
-    for (const item of queue) {
-      await work(item).catch((error: unknown) => {
-        failures.set(key(item), asError(error));
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, lane));
-  if (failures.size > 0) throw new BatchError(failures);
-}

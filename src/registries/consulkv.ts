@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { asError } from '../as-error.ts';
 import type { Service } from '../services/index.ts';
 import { consulClient } from './consul-client.ts';
 import { ConsulSession } from './consulkv-session.ts';
+import { each, inBatches } from './each.ts';
 import { type HttpClient, HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwnId } from './owner.ts';
 import { decodeSegment, encodeSegment } from './path-segment.ts';
-import { BatchError, type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
 
 /** Operations that Consul takes in one transaction (agent/txn_endpoint: maxTxnOps). */
 const TXN_OPERATIONS = 64;
@@ -109,14 +109,14 @@ class ConsulKv implements Registry {
     const session = (await this.#session?.id(signal)) ?? '';
     const operations = entries.flatMap((entry) => this.#writing(entry, this.#held.get(entry.key), session));
     if (await this.#commit(operations, session, signal)) return;
-    await each(entries, (entry) => this.#writeAlone(entry, signal));
+    await this.#each(entries, (entry) => this.#writeAlone(entry, signal));
   }
 
   async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     const known = entries.map(({ key }) => ({ key, held: this.#held.get(key) }));
     const operations = known.flatMap(({ key, held }) => (held ? [deleting(key, held)] : []));
     if (operations.length === entries.length && (await this.#commit(operations, '', signal))) return;
-    await each(entries, (entry) => this.#deleteAlone(entry, signal));
+    await this.#each(entries, (entry) => this.#deleteAlone(entry, signal));
   }
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
@@ -142,14 +142,7 @@ class ConsulKv implements Registry {
   /** Renews the session; where it is gone, and its keys with it, they are written anew under another one. */
   async refresh(services: readonly Service[], signal: AbortSignal): Promise<void> {
     if (this.#session === undefined || (await this.#session.renew(signal))) return;
-    const failures = new Map<string, Error>();
-    for (let at = 0; at < services.length; at += this.batchSize) {
-      await this.register(services.slice(at, at + this.batchSize), signal).catch((error: unknown) => {
-        if (!(error instanceof BatchError)) throw error;
-        for (const [key, failure] of error.failures) failures.set(key, failure);
-      });
-    }
-    if (failures.size > 0) throw new BatchError(failures);
+    await inBatches(services, this.batchSize, (batch) => this.register(batch, signal));
   }
 
   async lost(signal: AbortSignal): Promise<string> {
@@ -220,6 +213,11 @@ class ConsulKv implements Registry {
       if (!isRefusal(error)) throw error;
       return words(error);
     }
+  }
+
+  /** A batch at once: the client bounds how many calls are under way. */
+  #each(entries: readonly Entry[], work: (entry: Entry) => Promise<void>): Promise<void> {
+    return each(entries, ({ key }) => key, this.batchSize, work);
   }
 
   async #writeAlone(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -308,17 +306,4 @@ function words(error: HttpStatusError): string {
   const { Errors } = (error.data ?? {}) as { Errors?: readonly { What?: string }[] | null };
   const text = Errors?.map(({ What = '' }) => What).join('; ') ?? String(error.data ?? '').trim();
   return text.slice(0, 300) || `HTTP ${error.status}`;
-}
-
-/** A failure stops none of the rest. The client bounds how many are under way. */
-async function each(entries: readonly Entry[], work: (entry: Entry) => Promise<void>): Promise<void> {
-  const failures = new Map<string, Error>();
-  await Promise.all(
-    entries.map((entry) =>
-      work(entry).catch((error: unknown) => {
-        failures.set(entry.key, asError(error));
-      }),
-    ),
-  );
-  if (failures.size > 0) throw new BatchError(failures);
 }

@@ -1,5 +1,5 @@
-import { asError } from '../as-error.ts';
 import type { Service } from '../services/index.ts';
+import { each } from './each.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import {
   claimedByOther,
@@ -18,7 +18,7 @@ import {
 import { type EtcdCredentials, type EtcdTarget, etcdTarget } from './etcd-uri.ts';
 import { HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
-import { BatchError, type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
 
 /** Error codes of the v2 API (etcd: etcdserver/api/v2error). */
 const KEY_NOT_FOUND = 100;
@@ -87,6 +87,7 @@ class EtcdLegacy implements Registry {
     return each(
       services,
       (service) => this.#layout.key(service),
+      CONCURRENCY,
       async (service) => {
         const entry = this.entry(service);
         // Before the entry, so that there is never one that we do not know for ours.
@@ -103,6 +104,7 @@ class EtcdLegacy implements Registry {
     return each(
       entries,
       ({ key }) => key,
+      CONCURRENCY,
       async ({ key }) => {
         const claimed = showsOwner(this.#layout, this.#owner, key) ? undefined : claimKey(this.#layout, key);
         const claim = claimed === undefined ? undefined : (await this.#read(claimed, false, signal))?.value;
@@ -137,6 +139,7 @@ class EtcdLegacy implements Registry {
     return each(
       services,
       (service) => this.#layout.key(service),
+      CONCURRENCY,
       (service) =>
         this.#send('PUT', this.#layout.key(service), form, signal).catch((error: unknown) => {
           if (codeOf(error) !== KEY_NOT_FOUND) throw error;
@@ -263,24 +266,4 @@ function asRefusal(error: unknown, key: string): unknown {
 function leaves(node: Node | undefined): Node[] {
   if (node === undefined) return [];
   return node.dir === true ? (node.nodes ?? []).flatMap(leaves) : [node];
-}
-
-/** A failure stops none of the rest. */
-async function each<T>(
-  items: readonly T[],
-  keyOf: (item: T) => string,
-  work: (item: T) => Promise<unknown>,
-): Promise<void> {
-  const failures = new Map<string, Error>();
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) {
-      await work(item).catch((error: unknown) => {
-        const failure = error instanceof BatchError ? (error.failures.get(keyOf(item)) ?? error) : error;
-        failures.set(keyOf(item), asError(failure));
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
-  if (failures.size > 0) throw new BatchError(failures);
 }

@@ -1,4 +1,5 @@
 import type { Service } from '../services/index.ts';
+import { inBatches } from './each.ts';
 import { EtcdClient, EtcdRefusal, type KeyValue, PERMISSION_DENIED } from './etcd-client.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
 import {
@@ -14,7 +15,7 @@ import { EtcdLease } from './etcd-lease.ts';
 import { type EtcdTarget, etcdTarget } from './etcd-uri.ts';
 import { EtcdWriter, isLeaseGone } from './etcd-writer.ts';
 import type { RegistryContext } from './index.ts';
-import { BatchError, type Entry, type Owner, type Registry } from './registry.ts';
+import type { Entry, Owner, Registry } from './registry.ts';
 
 /** etcd v3, for `etcd://h1,h2,h3:2379/prefix` and `etcd+tls://`. */
 export async function etcd(uri: string, context: RegistryContext): Promise<Registry> {
@@ -103,14 +104,7 @@ class Etcd implements Registry {
     await this.#lease.renew(signal);
     const lease = await this.#lease.id(signal);
     const unbound = services.filter((service) => this.#writer.leaseOf(this.#layout.key(service)) !== lease);
-    const failures = new Map<string, Error>();
-    for (let at = 0; at < unbound.length; at += this.batchSize) {
-      await this.register(unbound.slice(at, at + this.batchSize), signal).catch((error: unknown) => {
-        if (!(error instanceof BatchError)) throw error;
-        for (const [key, failure] of error.failures) failures.set(key, failure);
-      });
-    }
-    if (failures.size > 0) throw new BatchError(failures);
+    await inBatches(unbound, this.batchSize, (batch) => this.register(batch, signal));
   }
 
   async lost(signal: AbortSignal): Promise<string> {

@@ -1,10 +1,12 @@
 import zookeeper from 'node-zookeeper-client';
 import { asError } from '../as-error.ts';
+import { inLanes } from '../lanes.ts';
 import type { Service } from '../services/index.ts';
+import { each } from './each.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwn, ownerMark } from './owner.ts';
 import { encodeSegment } from './path-segment.ts';
-import { BatchError, type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
 import { ZooKeeperError, type ZooKeeperHost, ZooKeeperSession } from './zookeeper-session.ts';
 
 const { NO_NODE, NODE_EXISTS, NOT_EMPTY, NO_AUTH, BAD_ARGUMENTS, NO_CHILDREN_FOR_EPHEMERALS } = zookeeper.Exception;
@@ -114,20 +116,22 @@ class ZooKeeper implements Registry {
   register(services: readonly Service[], signal: AbortSignal): Promise<void> {
     return each(
       services.map((service) => this.entry(service)),
+      keyOf,
+      CONCURRENCY,
       ({ key, content }) => this.#write(key, Buffer.from(content), signal),
     );
   }
 
   async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     try {
-      await each(entries, async ({ key }) => {
+      await each(entries, keyOf, CONCURRENCY, async ({ key }) => {
         const node = await this.#read(key, signal);
         if (node === undefined || !this.#isOwn(node)) return;
         await this.#session.call<void>(signal, (client, done) => client.remove(key, done)).catch(unless(NO_NODE));
       });
     } finally {
       // ZooKeeper itself sees to it that no parent goes that another host has just put a node into.
-      await inTurns([...new Set(entries.map(({ key }) => parentOf(key)))], async (parent) => {
+      await inLanes(new Set(entries.map(({ key }) => parentOf(key))), CONCURRENCY, async (parent) => {
         await this.#session
           .call<void>(signal, (client, done) => client.remove(parent, done))
           .catch(unless(NOT_EMPTY, NO_NODE, NO_AUTH));
@@ -138,14 +142,14 @@ class ZooKeeper implements Registry {
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
     const services = await this.#children(this.#path || '/', signal);
     const keys: string[] = [];
-    await inTurns(services, async (service) => {
+    await inLanes(services, CONCURRENCY, async (service) => {
       const parent = `${this.#path}/${service}`;
       for (const child of await this.#children(parent, signal)) {
         if (/:\d{1,5}$/.test(child)) keys.push(`${parent}/${child}`);
       }
     });
     const entries: Entry[] = [];
-    await inTurns(keys, async (key) => {
+    await inLanes(keys, CONCURRENCY, async (key) => {
       const node = await this.#read(key, signal);
       const entry = node && this.#asEntry(key, node);
       if (entry !== undefined) entries.push(entry);
@@ -287,6 +291,7 @@ function refusalOf(answer: number, parent: string): string | undefined {
   }
 }
 
+const keyOf = ({ key }: Entry) => key;
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
 const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
 
@@ -301,21 +306,4 @@ function unless(...codes: readonly number[]): (error: unknown) => undefined {
     if (!(error instanceof ZooKeeperError) || !codes.includes(error.code)) throw error;
     return undefined;
   };
-}
-
-/** A failure stops none of the rest. */
-async function each(entries: readonly Entry[], work: (entry: Entry) => Promise<void>): Promise<void> {
-  const failures = new Map<string, Error>();
-  await inTurns(entries, (entry) =>
-    work(entry).catch((error: unknown) => {
-      failures.set(entry.key, asError(error));
-    }),
-  );
-  if (failures.size > 0) throw new BatchError(failures);
-}
-
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < items.length; at += CONCURRENCY) {
-    await Promise.all(items.slice(at, at + CONCURRENCY).map(work));
-  }
 }
