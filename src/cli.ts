@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { type Command, CommanderError } from 'commander';
 import { createProgram, type Invocation, readCommandLine } from './cli/index.ts';
+import { hostPort } from './host-port.ts';
 import { createLogger, type HttpRoute, type Logger, observe } from './ops/index.ts';
 import type { Options } from './options.ts';
 import { loadPlugins } from './plugins.ts';
@@ -95,10 +96,7 @@ async function serve(
   const stopped = new AbortController();
   const server = new OpsServer(routes, overviewPage(registrator, stopped.signal));
   await server.listen(host, port);
-  log.info(
-    { http: `${host.includes(':') ? `[${host}]` : host}:${server.port}` },
-    'metrics, health and the page /ui/ are served',
-  );
+  log.info({ http: hostPort(host, server.port) }, 'metrics, health and the page /ui/ are served');
   return () => {
     stopped.abort();
     return server.close();

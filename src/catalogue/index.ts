@@ -1,3 +1,4 @@
+import { hostPort } from '../host-port.ts';
 import type { HttpRoute, Logger } from '../ops/index.ts';
 import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
@@ -88,8 +89,8 @@ export class Catalogue {
     checks.start();
     reaper.start();
     const fields = {
-      http: address(this.#options.http.host, http.port),
-      ...(dns === undefined ? {} : { dns: address(this.#options.dns?.host ?? '', dns.port) }),
+      http: hostPort(this.#options.http.host, http.port),
+      ...(dns === undefined ? {} : { dns: hostPort(this.#options.dns?.host ?? '', dns.port) }),
     };
     log.info(fields, `the embedded catalogue answers Consul's HTTP API${dns === undefined ? '' : ' and DNS'}`);
   }
@@ -136,6 +137,4 @@ export class Catalogue {
   }
 }
 
-const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
-const address = (host: string, port: number) => `${bracketed(host)}:${port}`;
-const uri = (host: string, port: number) => `memory://${address(host, port)}`;
+const uri = (host: string, port: number) => `memory://${hostPort(host, port)}`;

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { hostPort } from '../host-port.ts';
 import type { Options } from '../options.ts';
 import type { Check, Service } from '../services/index.ts';
 import { containerName, Host, type Looked } from './host.ts';
@@ -78,7 +78,7 @@ function row({ origin, protocol, name, address, port, tags, check, id }: Service
     origin.containerName,
     `${origin.exposedPort}/${protocol}`,
     name,
-    `${isIPv6(address) ? `[${address}]` : address}:${port}`,
+    hostPort(address, port),
     tags.join(',') || '-',
     check === undefined ? '-' : what(check),
     id,

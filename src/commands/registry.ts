@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { batches } from '../batches.ts';
+import { hostPort } from '../host-port.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Options } from '../options.ts';
 import { BatchError, createRegistry, type Entry, type Registry } from '../registries/index.ts';
@@ -138,7 +138,7 @@ async function compare(registry: Registry, host: Host, options: Options, signal:
   return { registry, held };
 }
 
-const endpoint = ({ address, port }: Entry) => `${isIPv6(address) ? `[${address}]` : address}:${port}`;
+const endpoint = ({ address, port }: Entry) => hostPort(address, port);
 
 const row = ({ state, entry }: Held): readonly string[] => [state, entry.name, endpoint(entry), entry.id];
 

@@ -1,3 +1,4 @@
+import { hostPort } from '../host-port.ts';
 import type { Action } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
 import { type Entry, RefusedError } from '../registries/index.ts';
@@ -50,8 +51,7 @@ export class ReconcilerLog {
       this.#log.info({ ...about(entry, service), health: entry.health ?? 'passing' }, 'health changed');
       return;
     }
-    const address = entry.address.includes(':') ? `[${entry.address}]` : entry.address;
-    this.#log.info({ ...about(entry, service), address: `${address}:${entry.port}` }, `${action}ed`);
+    this.#log.info({ ...about(entry, service), address: hostPort(entry.address, entry.port) }, `${action}ed`);
   }
 
   /** @param again whether it had failed before */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { hostPort } from '../host-port.ts';
 import type { Service } from '../services/index.ts';
 import { consulClient } from './consul-client.ts';
 import { ConsulSession } from './consulkv-session.ts';
@@ -96,7 +97,7 @@ class ConsulKv implements Registry {
   entry(service: Service): Entry {
     return {
       key: `${this.#prefix}${encodeSegment(service.name)}/${encodeSegment(service.id)}`,
-      content: hostPort(service.address, service.port),
+      content: hostPort(service.address, service.port).toWellFormed(),
       id: service.id,
       name: service.name,
       address: service.address,
@@ -282,10 +283,6 @@ export function ownerFlags({ engine }: Owner): number {
   if (engine === '') return 0;
   return Number.parseInt(createHash('sha256').update(engine).digest('hex').slice(0, 13), 16);
 }
-
-/** Go's `net.JoinHostPort`, as gliderlabs/registrator writes it. */
-const hostPort = (address: string, port: number) =>
-  `${address.includes(':') ? `[${address}]` : address}:${port}`.toWellFormed();
 
 /** Somebody wrote the key between our look and our writing. */
 const isConflict = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);

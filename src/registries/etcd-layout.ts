@@ -1,3 +1,4 @@
+import { hostPort } from '../host-port.ts';
 import type { Service } from '../services/index.ts';
 import { isOwnId } from './owner.ts';
 import { decodeSegment, encodeSegment } from './path-segment.ts';
@@ -27,7 +28,7 @@ export function plainLayout(path: readonly string[]): Layout {
     prefix,
     claims: '/_registrator',
     key: ({ name, id }) => `${prefix}/${encodePart(name)}/${encodePart(id)}`,
-    value: ({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`.toWellFormed(),
+    value: ({ address, port }) => hostPort(address, port).toWellFormed(),
     parse: (value) => {
       const [, bracketed, plain, port] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/s.exec(value) ?? [];
       return port === undefined ? undefined : { address: bracketed ?? plain ?? '', port: Number(port) };

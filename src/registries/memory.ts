@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
+import { hostPort } from '../host-port.ts';
 import type { Service } from '../services/index.ts';
 import type { RegistryContext } from './index.ts';
 import { type Entry, type Registry, UnusableError } from './registry.ts';
@@ -80,7 +81,7 @@ class Memory implements Registry {
     { host, httpPort, dnsPort }: MemoryAddress,
     { owner, hostAddress, log, routes = [], catalogue }: MemoryContext,
   ) {
-    this.name = `memory://${host.includes(':') ? `[${host}]` : host}:${httpPort}`;
+    this.name = `memory://${hostPort(host, httpPort)}`;
     this.#catalogue = new Catalogue({
       ...catalogue,
       nodeName: owner.host,

@@ -1,5 +1,6 @@
 import zookeeper from 'node-zookeeper-client';
 import { asError } from '../as-error.ts';
+import { hostPort } from '../host-port.ts';
 import { inLanes } from '../lanes.ts';
 import type { Service } from '../services/index.ts';
 import { each } from './each.ts';
@@ -33,7 +34,7 @@ const ID_KEY = 'registrator-id';
 export async function zooKeeper(uri: string, context: RegistryContext): Promise<Registry> {
   const { hosts, path } = parseZooKeeperUri(uri);
   const session = new ZooKeeperSession(hosts, Math.min((context.ttl ?? 0) * 1_000 || SESSION_TIMEOUT_MS, MAX_INT));
-  const name = `zookeeper://${hosts.map(({ host, port }) => `${bracketed(host)}:${port}`).join(',')}${path}`;
+  const name = `zookeeper://${hosts.map(({ host, port }) => hostPort(host, port)).join(',')}${path}`;
   return new ZooKeeper(session, name, path === '/' ? '' : path, context.owner);
 }
 
@@ -293,7 +294,6 @@ function refusalOf(answer: number, parent: string): string | undefined {
 
 const keyOf = ({ key }: Entry) => key;
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
-const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : host);
 
 function code(error: unknown): number {
   if (error instanceof ZooKeeperError) return error.code;

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { hostPort } from '../host-port.ts';
 import { compact } from './compact.ts';
 import { parseDuration } from './duration.ts';
 import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
@@ -65,7 +65,7 @@ function isAskedFor(kind: Kind, fields: PortFields, byDefault: boolean): boolean
 }
 
 function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: Report): Check {
-  const endpoint = `${bracketed(target.address)}:${target.port}`;
+  const endpoint = hostPort(target.address, target.port);
   const value = fieldText(fields, `check_${kind}`) ?? '';
   switch (kind) {
     case 'http':
@@ -159,6 +159,3 @@ function duration(fields: PortFields, name: string, least?: bigint): string | un
 }
 
 const keyOf = (fields: PortFields, name: string) => quote(fields.get(name)?.key ?? name);
-
-/** An IPv6 address needs brackets before a port. */
-const bracketed = (address: string) => (isIPv6(address) ? `[${address}]` : address);
