@@ -4,6 +4,7 @@ import type { Service } from '../services/index.ts';
 import { consulClient } from './consul-client.ts';
 import { ConsulSession } from './consulkv-session.ts';
 import { each, inBatches } from './each.ts';
+import { firstLoss } from './first-loss.ts';
 import { type HttpClient, HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwnId } from './owner.ts';
@@ -146,14 +147,8 @@ class ConsulKv implements Registry {
     await inBatches(services, this.batchSize, (batch) => this.register(batch, signal));
   }
 
-  async lost(signal: AbortSignal): Promise<string> {
-    const either = new AbortController();
-    const both = AbortSignal.any([signal, either.signal]);
-    try {
-      return await Promise.race([this.#client.lost(both), ...(this.#session ? [this.#session.lost(both)] : [])]);
-    } finally {
-      either.abort();
-    }
+  lost(signal: AbortSignal): Promise<string> {
+    return firstLoss([this.#client, ...(this.#session ? [this.#session] : [])], signal);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../as-error.ts';
 import type { EtcdTarget } from './etcd-uri.ts';
+import { firstLoss } from './first-loss.ts';
 import { HttpClient, type HttpRequest, HttpStatusError } from './http.ts';
 
 /** Milliseconds that one of several endpoints may take; etcd itself gives up on a lost majority after 7 s. */
@@ -59,14 +60,9 @@ export class EtcdEndpoints {
   }
 
   /** Resolves when a member closes a connection that was kept alive. Rejects on abort. */
-  async lost(signal: AbortSignal): Promise<string> {
-    const settled = new AbortController();
-    const either = AbortSignal.any([signal, settled.signal]);
-    try {
-      return await Promise.race(this.#members.map(({ client }) => client.lost(either)));
-    } finally {
-      settled.abort();
-    }
+  lost(signal: AbortSignal): Promise<string> {
+    const clients = this.#members.map(({ client }) => client);
+    return firstLoss(clients, signal);
   }
 
   close(): void {

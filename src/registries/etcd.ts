@@ -14,6 +14,7 @@ import {
 import { EtcdLease } from './etcd-lease.ts';
 import { type EtcdTarget, etcdTarget } from './etcd-uri.ts';
 import { EtcdWriter, isLeaseGone } from './etcd-writer.ts';
+import { firstLoss } from './first-loss.ts';
 import type { RegistryContext } from './index.ts';
 import type { Entry, Owner, Registry } from './registry.ts';
 
@@ -107,14 +108,8 @@ class Etcd implements Registry {
     await inBatches(unbound, this.batchSize, (batch) => this.register(batch, signal));
   }
 
-  async lost(signal: AbortSignal): Promise<string> {
-    const settled = new AbortController();
-    const either = AbortSignal.any([signal, settled.signal]);
-    try {
-      return await Promise.race([this.#client.lost(either), ...(this.#lease ? [this.#lease.lost(either)] : [])]);
-    } finally {
-      settled.abort();
-    }
+  lost(signal: AbortSignal): Promise<string> {
+    return firstLoss([this.#client, ...(this.#lease ? [this.#lease] : [])], signal);
   }
 
   async close(): Promise<void> {

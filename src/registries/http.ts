@@ -1,5 +1,6 @@
 import { errors, Pool } from 'undici';
 import { inTime } from '../in-time.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** Where an HTTP registry is, and how to speak to it. */
 export interface HttpTarget {
@@ -94,20 +95,9 @@ export class HttpClient {
 
   /** Resolves when the server closes a connection that was kept alive: it may have restarted. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const settle = (reason: string) => {
-        signal.removeEventListener('abort', abort);
-        this.#waiters.delete(settle);
-        resolve(reason);
-      };
-      const abort = () => {
-        this.#waiters.delete(settle);
-        reject(signal.reason);
-      };
-      if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener('abort', abort, { once: true });
-      this.#waiters.add(settle);
-    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    this.#waiters.add(resolve);
+    return unlessAborted(promise, signal).finally(() => this.#waiters.delete(resolve));
   }
 
   close(): void {
@@ -118,7 +108,7 @@ export class HttpClient {
   /** A connection that we ended ourselves, by an abort or after idling, tells nothing of the server. */
   #noteLoss(error: Error & { readonly code?: string }): void {
     if (this.#closed || !(error instanceof errors.SocketError || error.code === 'ECONNRESET')) return;
-    for (const settle of [...this.#waiters]) settle('the server closed the connection');
+    for (const resolve of this.#waiters) resolve('the server closed the connection');
   }
 }
 
