@@ -2,6 +2,7 @@ import { Deriver } from './deriver.ts';
 import {
   type ContainerEvent,
   type ContainerSnapshot,
+  containerName,
   type DockerHost,
   DockerWatcher,
   type Listed,
@@ -149,7 +150,7 @@ export class Source {
   #retain({ Id, Name, State }: ContainerSnapshot): void {
     if (this.#retained.has(Id)) return;
     const seconds = this.#options.derive.ttl;
-    const prefix = `${this.#options.derive.hostname}:${plainName(Name)}:`;
+    const prefix = `${this.#options.derive.hostname}:${containerName(Name)}:`;
     const expire = () => {
       this.#desired.delete(Id);
       this.#desired.keep(prefix, false);
@@ -158,7 +159,7 @@ export class Source {
     // A former process may have registered them: their IDs are known though the container no longer shows its ports.
     this.#desired.keep(prefix, true);
     this.#log.info(
-      { container: plainName(Name), exitCode: State.ExitCode },
+      { container: containerName(Name), exitCode: State.ExitCode },
       `the container failed: its services stay, as -deregister on-success asks, ${seconds === undefined ? 'until it is removed or started' : `for ${seconds} s`}`,
     );
   }
@@ -207,7 +208,7 @@ export class Source {
     this.#told.set(id, told);
     if (told.has(message)) return;
     told.add(message);
-    this.#log[level]({ container: plainName(name) }, message);
+    this.#log[level]({ container: containerName(name) }, message);
   }
 }
 
@@ -217,5 +218,3 @@ export function failedOnItsOwn({ State }: ContainerSnapshot): boolean {
     (State?.Status === 'exited' || State?.Status === 'dead') && State.ExitCode !== 0 && (State.ExitCode & 128) === 0
   );
 }
-
-const plainName = (name: string | undefined) => (name ?? '').replace(/^\//, '');

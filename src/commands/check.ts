@@ -1,7 +1,8 @@
+import { containerName } from '../docker/index.ts';
 import { hostPort } from '../host-port.ts';
 import type { Options } from '../options.ts';
 import type { Check, Service } from '../services/index.ts';
-import { containerName, Host, type Looked } from './host.ts';
+import { Host, type Looked } from './host.ts';
 import { table } from './table.ts';
 
 export interface CheckRequest {
@@ -45,7 +46,7 @@ async function only(host: Host, container: string, signal: AbortSignal): Promise
 function asJson(looked: readonly Looked[]): string {
   const containers = looked.map(({ snapshot, derivation: { services, ignored, notices } }) => ({
     id: snapshot.Id,
-    name: containerName(snapshot),
+    name: containerName(snapshot.Name),
     services: services.map(({ origin, ...service }) => ({ ...service, exposedPort: origin.exposedPort })),
     ignored,
     notices,
@@ -55,7 +56,7 @@ function asJson(looked: readonly Looked[]): string {
 
 function asText(looked: readonly Looked[]): string {
   const services = looked.flatMap(({ derivation }) => derivation.services);
-  const ignored = looked.flatMap(({ snapshot, derivation }) => unregistered(containerName(snapshot), derivation));
+  const ignored = looked.flatMap(({ snapshot, derivation }) => unregistered(containerName(snapshot.Name), derivation));
   const notices = looked.flatMap(({ derivation }) => derivation.notices.filter(({ level }) => level !== 'debug'));
   return [
     services.length === 0 ? 'Nothing would be registered.\n' : table(HEADINGS, services.map(row)),

@@ -69,5 +69,3 @@ export class Host {
     this.#docker.close();
   }
 }
-
-export const containerName = ({ Name }: ContainerSnapshot) => (Name ?? '').replace(/^\//, '');

@@ -1,10 +1,11 @@
 import { batches } from '../batches.ts';
+import { containerName } from '../docker/index.ts';
 import { hostPort } from '../host-port.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Options } from '../options.ts';
 import { BatchError, createRegistry, type Entry, type Registry } from '../registries/index.ts';
 import { failedOnItsOwn } from '../source.ts';
-import { containerName, Host } from './host.ts';
+import { Host } from './host.ts';
 import { table } from './table.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -123,7 +124,7 @@ async function compare(registry: Registry, host: Host, options: Options, signal:
   const looked = await host.lookAtAll(onSuccess, signal);
   const kept = looked
     .filter(({ snapshot }) => onSuccess && failedOnItsOwn(snapshot))
-    .map(({ snapshot }) => `${host.owner.host}:${containerName(snapshot)}:`);
+    .map(({ snapshot }) => `${host.owner.host}:${containerName(snapshot.Name)}:`);
   const wanted = new Map(
     looked
       .flatMap(({ derivation }) => derivation.services.map((service) => registry.entry(service)))

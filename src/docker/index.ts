@@ -1,4 +1,5 @@
 export { type DockerConnection, dockerConnection } from './connection.ts';
+export { containerName } from './container-name.ts';
 export { type ContainerEvent, DockerHost, type EngineInfo, type Listed, phaseOf } from './docker-host.ts';
 export type * from './snapshot.ts';
 export { untilAnswered } from './until-answered.ts';
