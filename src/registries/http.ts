@@ -28,7 +28,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
-/** The server answered, with a status of 400 or more. `message` is the server's own words, cut to 500 characters. */
+/** The server answered, with a status of 300 or more. `message` is the server's own words, cut to 500 characters. */
 export class HttpStatusError extends Error {
   override readonly name = 'HttpStatusError';
   readonly status: number;
@@ -134,8 +134,7 @@ function read(text: string): unknown {
 
 function unanswered(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  if (error.name === 'TimeoutError' || error instanceof errors.ConnectTimeoutError)
-    return new Error('no answer in time');
+  if (error instanceof errors.ConnectTimeoutError) return new Error('no answer in time');
   // Where a name has several addresses, one error for each.
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
   return new Error(inner instanceof Error && inner.message !== '' ? inner.message : 'no answer');
