@@ -25,23 +25,30 @@ async function main(): Promise<number> {
   }
   const { options } = invocation;
   if (invocation.command === 'run') return run(options, await createLogger(options.logLevel, options.logFormat));
+  const silent = await createLogger('silent', 'json');
   try {
-    const trial = new Registrator(options, process.env, await createLogger('silent', 'json'));
-    await trial.checkRegistries();
-    await trial.stop();
+    // A script for a shell is the same whatever Docker and the registries are.
+    if (invocation.command !== 'completion') await checkSettings(options, silent);
   } catch (error) {
     return complain((error as Error).message, WRONG_USAGE);
   }
   try {
-    process.stdout.write(await lookUp(program, invocation));
+    process.stdout.write(await lookUp(program, invocation, silent));
     return 0;
   } catch (error) {
     return complain((error as Error).message, FAILED);
   }
 }
 
+/** @throws Error with one sentence when the settings of Docker or of a registry are wrong. Asks neither. */
+async function checkSettings(options: Options, log: Logger): Promise<void> {
+  const trial = new Registrator(options, process.env, log);
+  await trial.checkRegistries();
+  await trial.stop();
+}
+
 /** What a command that looks and ends prints. */
-async function lookUp(program: Command, invocation: Invocation): Promise<string> {
+async function lookUp(program: Command, invocation: Invocation, log: Logger): Promise<string> {
   const { check, cleanup, completion, ls } = await import('./commands/index.ts');
   const { options } = invocation;
   const stop = new AbortController();
@@ -50,9 +57,9 @@ async function lookUp(program: Command, invocation: Invocation): Promise<string>
     case 'check':
       return check(options, process.env, invocation, stop.signal);
     case 'ls':
-      return ls(options, process.env, invocation, await createLogger('silent', 'json'), stop.signal);
+      return ls(options, process.env, invocation, log, stop.signal);
     case 'cleanup':
-      return cleanup(options, process.env, invocation, await createLogger('silent', 'json'), stop.signal);
+      return cleanup(options, process.env, invocation, log, stop.signal);
     case 'completion':
       return completion(program, invocation.shell);
     case 'run':

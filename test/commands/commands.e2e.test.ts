@@ -188,6 +188,11 @@ describe('registrator completion', () => {
     }
   });
 
+  it('does not mind the settings of Docker', async () => {
+    const { code, stderr } = await runRegistrator(['completion', 'bash'], { host: 'nonsense' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
   it('completes in a real bash', async () => {
     const { stdout: script } = await command('completion', 'bash');
     const complete = async (...words: string[]) => {
