@@ -75,11 +75,6 @@ export class Reconciler {
     this.#disputes = new Disputes(options.resyncMs || 60_000);
   }
 
-  /** Whether the registry answers and holds all that is wanted. */
-  get inSync(): boolean {
-    return this.#connected && this.#queue.depth === 0 && this.#queue.failing === 0;
-  }
-
   get status(): RegistryStatus {
     return {
       name: this.registry.name,

@@ -194,7 +194,7 @@ describe('zookeeper', () => {
     await using own = await new ZooKeeperServer().start();
     const registry = await connect('/reconciled', { address: own.address });
     await using work = reconcile(registry, [serviceOf(80), serviceOf(81)]);
-    await eventuallyPasses(() => expect(work.reconciler.inSync).toBe(true));
+    await eventuallyPasses(() => expect(work.reconciler.status).toMatchObject({ up: true, queue: 0, failing: 0 }));
     await own.restart({ emptyData: true });
     const after = await new Bystander(own.address).connect();
     await eventuallyPasses(async () => expect(await after.children('/reconciled/web')).toHaveLength(2));
