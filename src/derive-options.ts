@@ -1,6 +1,13 @@
+import { hostname as systemName } from 'node:os';
+import type { EngineInfo } from './docker/index.ts';
 import { hostAddress } from './host-address.ts';
 import type { Options } from './options.ts';
 import type { DeriveOptions } from './services/index.ts';
+
+/** This host's name, as it stands in IDs: as told, else as Docker knows it, which knows none now and then. */
+export function hostnameOf({ hostname }: Pick<Options, 'hostname'>, engine: Pick<EngineInfo, 'hostname'>): string {
+  return hostname ?? (engine.hostname || systemName());
+}
 
 /** What the options say about deriving, with the addresses of this host looked up. @param hostname first part of IDs */
 export async function deriveOptions(options: Options, hostname: string): Promise<DeriveOptions> {
@@ -23,4 +30,9 @@ export async function deriveOptions(options: Options, hostname: string): Promise
     ...(tags === undefined ? {} : { tags }),
     ...(ttl === undefined ? {} : { ttl }),
   };
+}
+
+/** The host's own address: as told, else as looked up, where one was found. */
+export function ownAddress({ ip, ipFamily, hostAddress }: DeriveOptions): string | undefined {
+  return ip ?? hostAddress[ipFamily];
 }

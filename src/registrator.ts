@@ -1,5 +1,5 @@
 import { hostname as systemName } from 'node:os';
-import { deriveOptions } from './derive-options.ts';
+import { deriveOptions, hostnameOf, ownAddress } from './derive-options.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
 import type { Observer, Status } from './observer.ts';
 import type { HttpRoute, Logger } from './ops/index.ts';
@@ -79,7 +79,7 @@ export class Registrator {
    */
   async run(): Promise<void> {
     const engine = await this.#meetDocker();
-    const hostname = this.#options.hostname ?? (engine.hostname || systemName());
+    const hostname = hostnameOf(this.#options, engine);
     this.#hostname = hostname;
     const derive = await deriveOptions(this.#options, hostname);
     this.#warnWithoutAddress(derive);
@@ -143,16 +143,16 @@ export class Registrator {
     );
   }
 
-  #warnWithoutAddress({ hostname, ip, ipFamily, hostAddress }: DeriveOptions): void {
-    if (ip !== undefined || hostAddress[ipFamily] !== undefined) return;
+  #warnWithoutAddress(derive: DeriveOptions): void {
+    if (ownAddress(derive) !== undefined) return;
     this.#log.warn(
-      { hostname },
-      `this host has no IPv${ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
+      { hostname: derive.hostname },
+      `this host has no IPv${derive.ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
     );
   }
 
   #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
-    const address = derive?.ip ?? derive?.hostAddress[this.#options.ipFamily];
+    const address = derive && ownAddress(derive);
     const context = {
       owner: { host: engine.hostname, engine: engine.id },
       env: this.#env,

@@ -1,5 +1,4 @@
-import { hostname as systemName } from 'node:os';
-import { deriveOptions } from '../derive-options.ts';
+import { deriveOptions, hostnameOf, ownAddress } from '../derive-options.ts';
 import { Deriver } from '../deriver.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../docker/index.ts';
 import { inLanes } from '../lanes.ts';
@@ -41,12 +40,12 @@ export class Host {
         `Docker at ${docker.name} does not answer (${error.message}). Is the engine up, and may you read its socket?`,
       );
     });
-    const host = options.hostname ?? (engine.hostname || systemName());
+    const host = hostnameOf(options, engine);
     const derive = await deriveOptions(options, host);
-    const address = derive.ip ?? derive.hostAddress[derive.ipFamily];
     // Asked for another host's entries, those of this engine are none of them: they would all look stale.
     const isOther = host !== engine.hostname && options.hostname !== undefined;
-    return new Host(docker, new Deriver(docker, derive), { host, engine: isOther ? '' : engine.id }, address);
+    const owner = { host, engine: isOther ? '' : engine.id };
+    return new Host(docker, new Deriver(docker, derive), owner, ownAddress(derive));
   }
 
   /** @param all with those that do not run. Those that vanish meanwhile are left out. */
