@@ -1,6 +1,7 @@
 import { hostname as systemName } from 'node:os';
 import { deriveOptions, hostnameOf, ownAddress } from './derive-options.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
+import type { Environment } from './environment.ts';
 import type { Observer, Status } from './observer.ts';
 import type { HttpRoute, Logger } from './ops/index.ts';
 import { DEFAULTS, type Options } from './options.ts';
@@ -8,8 +9,6 @@ import { Desired, Reconciler } from './reconciler/index.ts';
 import { createRegistry, type Registry } from './registries/index.ts';
 import type { DeriveOptions } from './services/index.ts';
 import { Source } from './source.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Milliseconds that a stop may take, and how much of them registries have to finish what is under way. */
 const STOP_LIMIT = 9_000;

@@ -1,3 +1,5 @@
+import type { Environment } from '../environment.ts';
+
 /** Spellings of gliderlabs/registrator and fayrus/registrator that are not ours with another dash. */
 const OLD_NAMES: Readonly<Record<string, string>> = { useIpFromLabel: 'use-ip-from-label' };
 
@@ -32,10 +34,7 @@ function toGnuArgument(argument: string, { all, boolean }: FlagNames): string[] 
 }
 
 /** The environment's flags in the form that commander takes: a false one of a flag without a value is an unset one. */
-export function flagsFromEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-  names: FlagNames,
-): { argv: string[]; error?: string } {
+export function flagsFromEnvironment(env: Environment, names: FlagNames): { argv: string[]; error?: string } {
   const argv: string[] = [];
   for (const name of names.all) {
     const variable = `REGISTRATOR_${name.toUpperCase().replaceAll('-', '_')}`;

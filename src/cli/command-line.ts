@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander';
+import type { Environment } from '../environment.ts';
 import type { Options } from '../options.ts';
 import { type FlagNames, flagsFromEnvironment, toGnu } from './arguments.ts';
 import { toOptions, UsageError } from './program.ts';
@@ -20,11 +21,7 @@ export type Invocation = (
  * What the command line asks for, with options from it, else from the environment, else the defaults.
  * @throws UsageError with one sentence, or commander's own error with exit code 0 after --help or --version
  */
-export function readCommandLine(
-  program: Command,
-  argv: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): Invocation {
+export function readCommandLine(program: Command, argv: readonly string[], env: Environment): Invocation {
   const names = flagNames(program);
   const fromEnv = flagsFromEnvironment(env, names);
   if (fromEnv.error !== undefined) throw new UsageError(fromEnv.error);
@@ -67,8 +64,7 @@ function asked(command: Command, operand: string | undefined) {
   }
 }
 
-const registriesOf = (env: Readonly<Record<string, string | undefined>>) =>
-  (env.REGISTRATOR_REGISTRY ?? '').split(/\s+/).filter(Boolean);
+const registriesOf = (env: Environment) => (env.REGISTRATOR_REGISTRY ?? '').split(/\s+/).filter(Boolean);
 
 function flagNames(program: Command): FlagNames {
   const long = program.options.map((option) => ({ name: (option.long ?? '').replace(/^--/, ''), option }));

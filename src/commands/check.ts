@@ -1,4 +1,5 @@
 import { containerName } from '../docker/index.ts';
+import type { Environment } from '../environment.ts';
 import { hostPort } from '../host-port.ts';
 import type { Options } from '../options.ts';
 import type { Check, Service } from '../services/index.ts';
@@ -19,7 +20,7 @@ export interface CheckRequest {
  */
 export async function check(
   options: Options,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   { container, json }: CheckRequest,
   signal: AbortSignal,
 ): Promise<string> {

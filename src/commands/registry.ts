@@ -1,5 +1,6 @@
 import { batches } from '../batches.ts';
 import { containerName } from '../docker/index.ts';
+import type { Environment } from '../environment.ts';
 import { hostPort } from '../host-port.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Options } from '../options.ts';
@@ -7,8 +8,6 @@ import { BatchError, createRegistry, type Entry, type Registry } from '../regist
 import { failedOnItsOwn } from '../source.ts';
 import { Host } from './host.ts';
 import { table } from './table.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Milliseconds that a registry has for its first answer. */
 const CONNECT_TIMEOUT = 15_000;

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { Environment } from '../environment.ts';
 import { HttpClient, type HttpTarget } from './http.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ConsulConnection {
   readonly client: HttpClient;

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import type { Environment } from '../environment.ts';
 import type { HttpTarget } from './http.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where etcd is, and who we are to it. */
 export interface EtcdTarget {

@@ -1,4 +1,5 @@
 import type { CatalogueSettings } from '../catalogue/index.ts';
+import type { Environment } from '../environment.ts';
 import type { HttpRoute, Logger } from '../ops/index.ts';
 import type { RegistryPlugin } from './plugin.ts';
 import type { Owner, Registry } from './registry.ts';
@@ -15,7 +16,7 @@ export interface RegistryContext {
   readonly hostAddress?: string;
   /** The embedded catalogue's own settings. */
   readonly catalogue?: CatalogueSettings;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   readonly log: Logger;
   /** Pages for a registry that has an HTTP server of its own. */
   readonly routes?: readonly HttpRoute[];
