@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../as-error.ts';
+import { inTime } from '../../in-time.ts';
 import type { Logger } from '../../ops/index.ts';
 import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
 import { checkContent } from '../content.ts';
@@ -19,6 +20,9 @@ const SHORTEST_INTERVAL = 1_000;
 const LONGEST_TIMEOUT = 60_000;
 /** Checks under way at once. */
 const CONCURRENCY = 64;
+
+/** A check that asks the service itself, time and again. */
+type Polled = Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>;
 
 interface Running {
   readonly content: string;
@@ -102,7 +106,7 @@ export class CheckRunner {
     return restart;
   }
 
-  async #poll(id: string, check: Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>, signal: AbortSignal) {
+  async #poll(id: string, check: Polled, signal: AbortSignal) {
     const interval = Math.max(milliseconds(check.interval, INTERVAL), SHORTEST_INTERVAL);
     const timeoutMs = Math.min(milliseconds(check.timeout, TIMEOUT), LONGEST_TIMEOUT);
     while (!signal.aborted) {
@@ -126,26 +130,21 @@ export class CheckRunner {
   }
 }
 
-async function probe(
-  check: Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<Health> {
-  const limit = new AbortController();
-  const end = () => limit.abort();
-  const timer = setTimeout(end, timeoutMs);
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    if (check.type === 'http') return await checkHttp(check, limit.signal);
-    if (check.type === 'tcp') return await checkTcp(check.target, limit.signal);
-    return await checkGrpc(check, limit.signal);
-  } catch (error) {
-    const output = limit.signal.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
-    return { status: 'critical', output };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', end);
-  }
+function probe(check: Polled, timeoutMs: number, signal: AbortSignal): Promise<Health> {
+  return inTime(timeoutMs, signal, async (limit) => {
+    try {
+      return await look(check, limit);
+    } catch (error) {
+      const output = limit.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
+      return { status: 'critical', output };
+    }
+  });
+}
+
+function look(check: Polled, signal: AbortSignal): Promise<Health> {
+  if (check.type === 'http') return checkHttp(check, signal);
+  if (check.type === 'tcp') return checkTcp(check.target, signal);
+  return checkGrpc(check, signal);
 }
 
 function messageOf(error: unknown): string {
