@@ -35,10 +35,10 @@ export function checksOf(
   return checks;
 }
 
-/** Passing before warning before critical: an instance is as well as its worst check. */
-export function worst(checks: readonly CheckState[]): HealthStatus {
-  if (checks.some(({ status }) => status === 'critical')) return 'critical';
-  return checks.some(({ status }) => status === 'warning') ? 'warning' : 'passing';
+/** Passing before warning before critical: an instance is as well as its worst check, a name as its worst instance. */
+export function worst(parts: readonly { readonly status: HealthStatus }[]): HealthStatus {
+  if (parts.some(({ status }) => status === 'critical')) return 'critical';
+  return parts.some(({ status }) => status === 'warning') ? 'warning' : 'passing';
 }
 
 function ownCheck(

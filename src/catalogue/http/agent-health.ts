@@ -1,4 +1,5 @@
 import type { HealthStatus } from '../../services/index.ts';
+import { worst } from '../checks/state.ts';
 import type { Instance, Store } from '../store.ts';
 import { ApiError } from './error.ts';
 import { agentService, check } from './shapes.ts';
@@ -19,7 +20,6 @@ export class Outcome {
 
 /** As Consul's agent has it: what a load balancer reads without looking at the body. */
 const STATUS = { passing: 200, warning: 429, critical: 503 } as const satisfies Record<HealthStatus, number>;
-const WORST_FIRST = ['critical', 'warning', 'passing'] as const;
 
 /** `/v1/agent/health/service/id/:id`. */
 export function healthOfId(store: Store, id: string): Outcome {
@@ -37,9 +37,9 @@ export function healthOfName(store: Store, name: string): Outcome {
   if (name === '') throw new ApiError(500, 'Bad request: Missing service Name');
   const instances = store.named(name).filter(({ service }) => service.name === name);
   if (instances.length === 0) return new Outcome(404, [], `ServiceName ${name.slice(0, 256)} Not Found`);
-  const worst = WORST_FIRST.find((status) => instances.some((instance) => instance.status === status)) ?? 'passing';
+  const status = worst(instances);
   const body = instances.map((instance) => health(instance, store));
-  return new Outcome(STATUS[worst], body, worst);
+  return new Outcome(STATUS[status], body, status);
 }
 
 function health(instance: Instance, store: Store) {
