@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { batches } from '../../src/batches.ts';
 import {
   BatchError,
   type Entry,
@@ -119,7 +120,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
         service(83, { tags: ['a', 'b c', 'ü'], meta: { color: 'blue', empty: '', words: 'a "b" = {c}' } }),
         service(84, { id: `an-id-of-its-own-${tests}` }),
       ];
-      for (const each of chunks(services, registry.batchSize)) await registry.register(each, signal);
+      for (const each of batches(services, registry.batchSize)) await registry.register(each, signal);
       await expectHeld(registry, services);
     });
 
@@ -164,10 +165,10 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
     on('hundreds of services, many at once', async () => {
       const registry = await connect();
       const services = Array.from({ length: 300 }, (_, n) => service(1_000 + n, { name: `web-${n % 7}` }));
-      await Promise.all(chunks(services, registry.batchSize).map((each) => registry.register(each, signal)));
+      await Promise.all(Array.from(batches(services, registry.batchSize), (each) => registry.register(each, signal)));
       await expectHeld(registry, services);
       const entries = services.map((each) => registry.entry(each));
-      await Promise.all(chunks(entries, registry.batchSize).map((each) => registry.deregister(each, signal)));
+      await Promise.all(Array.from(batches(entries, registry.batchSize), (each) => registry.deregister(each, signal)));
       await expectHeld(registry, []);
     });
 
@@ -187,7 +188,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
       const last = new Map(held.map((each) => [registry.entry(each).key, each]));
       await expectHeld(registry, [...last.values()]);
       const entries = await registry.registered(signal);
-      for (const each of chunks(entries, registry.batchSize)) await registry.deregister(each, signal);
+      for (const each of batches(entries, registry.batchSize)) await registry.deregister(each, signal);
       expect(await registry.registered(signal)).toEqual(before);
     });
 
@@ -196,7 +197,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
         const registry = await connect();
         const [first, bad, last] = [service(80), refused(service(81)), service(82)];
         const failures = new Map<string, Error>();
-        for (const batch of chunks([first, bad, last], registry.batchSize)) {
+        for (const batch of batches([first, bad, last], registry.batchSize)) {
           await registry.register(batch, signal).catch((error: unknown) => {
             // A batch of one need not say which of it failed.
             if (!(error instanceof BatchError)) expect(batch).toHaveLength(1);
@@ -253,7 +254,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
           const special = mark === 'engine' && 'engine' in change ? {} : { id: `an-id-of-its-own-${tests}` };
           const services = [service(80, ordinary), service(81, special)];
           const first = await connect(owner, options);
-          for (const each of chunks(services, first.batchSize)) await first.register(each, signal);
+          for (const each of batches(services, first.batchSize)) await first.register(each, signal);
           await end(first);
 
           const next = await connect({ ...owner, ...change }, options);
@@ -261,7 +262,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
           const found = new Map((await next.registered(signal)).map((entry) => [entry.key, entry.content]));
           const observed = observe(next, signal, (entries) => expect(keys(entries)).toEqual(keys(wanted)));
           const different = services.filter((_, n) => found.get(wanted[n]?.key ?? '') !== wanted[n]?.content);
-          for (const each of chunks(different, next.batchSize)) await next.register(each, signal);
+          for (const each of batches(different, next.batchSize)) await next.register(each, signal);
           await expectHeld(next, services);
           await observed.stop();
         });
@@ -349,7 +350,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
       on('a server that comes back empty is noticed, and filled again', async () => {
         const registry = await connect();
         const services = [service(80), service(81)];
-        for (const each of chunks(services, registry.batchSize)) await registry.register(each, signal);
+        for (const each of batches(services, registry.batchSize)) await registry.register(each, signal);
         const lost = registry.lost?.(signal) ?? Promise.resolve('at the next reading');
         await loseData(server);
         expect(await lost).toEqual(expect.any(String));
@@ -360,7 +361,7 @@ export function conformance<S extends RegistryServer>(name: string, suite: Confo
           },
           { deadlineMs: 20_000 },
         );
-        for (const each of chunks(services, registry.batchSize)) {
+        for (const each of batches(services, registry.batchSize)) {
           await eventuallyPasses(() => registry.register(each, signal), { deadlineMs: 20_000 });
         }
         await expectHeld(registry, services);
@@ -393,10 +394,6 @@ const HOSTILE: readonly string[] = [
 
 function example(owner: Owner, port: number, change: Partial<Service> = {}): Service {
   return serviceOf(port, { id: `${owner.host}:web:${port}`, ...change });
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 }
 
 const keys = (entries: readonly Entry[]) => entries.map(({ key }) => key).sort();

@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/ops/index.ts';
-import { type BatchError, createRegistry, RefusedError, type Registry } from '../../src/registries/index.ts';
+import { createRegistry, RefusedError, type Registry } from '../../src/registries/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { ConsulServer } from '../support/consul.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
+import { byKey, failuresOf } from './entries.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
 const log = await createLogger('silent', 'json');
@@ -63,9 +64,8 @@ describe('the Consul agent', () => {
       }),
     );
     for (const one of services) await registry.register([one], signal);
-    const entries = await registry.registered(signal);
-    const byKey = new Map(entries.map((entry) => [entry.key, entry]));
-    for (const one of services) expect(byKey.get(one.id)).toEqual(registry.entry(one));
+    const found = byKey(await registry.registered(signal));
+    for (const one of services) expect(found.get(one.id)).toEqual(registry.entry(one));
     expect((await agentChecks()).length).toBe(5);
   });
 
@@ -129,8 +129,8 @@ describe('the Consul agent', () => {
     await consul.api('PUT', '/v1/agent/service/register', { ID: 'db', Name: 'db', Port: 1 });
     await consul.api('PUT', '/v1/agent/service/register', { ID: 'node2:redis:6379', Name: 'redis', Port: 1 });
     expect(await registry.registered(signal)).toEqual([]);
-    const stolen = await registry.register([service({ id: 'db' })], signal).catch((error: unknown) => error);
-    expect((stolen as BatchError).failures.get('db')).toBeInstanceOf(RefusedError);
+    const failures = await failuresOf(registry.register([service({ id: 'db' })], signal));
+    expect(failures.get('db')).toBeInstanceOf(RefusedError);
     expect(await agentService('db')).toMatchObject({ Service: 'db', Port: 1 });
   });
 
@@ -150,10 +150,10 @@ describe('the Consul agent', () => {
 
   it('refuses with its own words, and only the service at fault', async () => {
     const bad = service({ container: 'bad', check: { type: 'http', url: 'http://x', interval: 'soon' } });
-    const failure = (await registry.register([bad, service()], signal).catch((error: unknown) => error)) as BatchError;
-    expect([...failure.failures.keys()]).toEqual(['node1:bad:6379']);
-    expect(failure.failures.get('node1:bad:6379')).toBeInstanceOf(RefusedError);
-    expect(failure.failures.get('node1:bad:6379')?.message).toMatch(/Consul says «.*(duration|interval).*»/i);
+    const failures = await failuresOf(registry.register([bad, service()], signal));
+    expect([...failures.keys()]).toEqual(['node1:bad:6379']);
+    expect(failures.get('node1:bad:6379')).toBeInstanceOf(RefusedError);
+    expect(failures.get('node1:bad:6379')?.message).toMatch(/Consul says «.*(duration|interval).*»/i);
     expect(await agentService('node1:redis:6379')).toBeDefined();
   });
 
@@ -199,9 +199,9 @@ describe('a Consul agent with ACLs', () => {
     const limited = await open({ CONSUL_HTTP_TOKEN: token });
     await limited.connect(signal);
     const services = [service(), service({ container: 'web', name: 'web' })];
-    const failure = (await limited.register(services, signal).catch((error: unknown) => error)) as BatchError;
-    expect([...failure.failures.keys()]).toEqual(['node1:web:6379']);
-    expect(failure.failures.get('node1:web:6379')?.message).toBe(
+    const failures = await failuresOf(limited.register(services, signal));
+    expect([...failures.keys()]).toEqual(['node1:web:6379']);
+    expect(failures.get('node1:web:6379')?.message).toBe(
       'Consul says «Permission denied: Missing service:write on web»: the token lacks service:write for "web". Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.',
     );
     expect((await limited.registered(signal)).map(({ key }) => key)).toEqual(['node1:redis:6379']);

@@ -1,17 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { each, inBatches } from '../../src/registries/each.ts';
 import { BatchError, RefusedError } from '../../src/registries/index.ts';
+import { failuresOf } from './entries.ts';
 
 const same = (text: string) => text;
-
-async function failuresOf(work: Promise<void>): Promise<Record<string, Error>> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(BatchError);
-  return Object.fromEntries((error as BatchError).failures);
-}
 
 describe('each', () => {
   it('works on all of it though some fail, and says which by key', async () => {
@@ -28,8 +20,9 @@ describe('each', () => {
       },
     );
     const failures = await failuresOf(work);
-    expect(failures).toEqual({ 'key of b': refusal, 'key of c': new Error('a word') });
-    expect(failures['key of b']).toBe(refusal);
+    expect([...failures.keys()]).toEqual(['key of b', 'key of c']);
+    expect(failures.get('key of b')).toBe(refusal);
+    expect(failures.get('key of c')).toEqual(new Error('a word'));
     expect(done).toEqual(['a', 'd']);
   });
 
@@ -40,8 +33,8 @@ describe('each', () => {
       throw item === 'a' ? new BatchError(new Map([['a', refusal]])) : others;
     });
     const failures = await failuresOf(work);
-    expect(failures.a).toBe(refusal);
-    expect(failures.b).toBe(others);
+    expect(failures.get('a')).toBe(refusal);
+    expect(failures.get('b')).toBe(others);
   });
 
   it('resolves where nothing failed, or there was nothing', async () => {
@@ -58,7 +51,8 @@ describe('inBatches', () => {
       if (batch.includes('a')) throw new BatchError(new Map([['a', new Error('not a')]]));
       if (batch.includes('d')) throw new BatchError(new Map([['d', new Error('not d')]]));
     });
-    expect(await failuresOf(work)).toEqual({ a: new Error('not a'), d: new Error('not d') });
+    const failures = await failuresOf(work);
+    expect([...failures].map(([key, { message }]) => `${key}: ${message}`)).toEqual(['a: not a', 'd: not d']);
     expect(batches).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
   });
 

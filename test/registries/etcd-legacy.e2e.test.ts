@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../src/ops/index.ts';
 import { etcdLegacy } from '../../src/registries/etcd-legacy.ts';
-import { BatchError, type Entry, RefusedError, type Registry } from '../../src/registries/index.ts';
+import { RefusedError, type Registry } from '../../src/registries/index.ts';
 import { EtcdCluster, EtcdServer } from '../support/etcd.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
+import { byKey, entriesOf, failuresOf } from './entries.ts';
 
 const log = await createLogger('silent', 'json');
 const { signal } = new AbortController();
@@ -60,18 +61,6 @@ async function list(folder: string, { address } = server): Promise<Map<string, s
 async function index({ address } = server): Promise<number> {
   return Number((await fetch(`http://${address}/v2/keys/`)).headers.get('X-Etcd-Index'));
 }
-
-const byKey = (entries: readonly Entry[]) => new Map(entries.map((entry) => [entry.key, entry]));
-const entriesOf = (registry: Registry, services: readonly ReturnType<typeof service>[]) =>
-  byKey(services.map((one) => registry.entry(one)));
-const failuresOf = (call: Promise<void>) =>
-  call.then(
-    () => new Map<string, Error>(),
-    (error: unknown) => {
-      if (error instanceof BatchError) return error.failures;
-      throw error;
-    },
-  );
 
 describe('etcd v2', () => {
   it('holds what was registered, in the layout of gliderlabs/registrator', async () => {

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { batches } from '../../src/batches.ts';
 import { createLogger } from '../../src/ops/index.ts';
 import { etcd } from '../../src/registries/etcd.ts';
-import { BatchError, type Entry, RefusedError, type Registry } from '../../src/registries/index.ts';
+import { RefusedError, type Registry } from '../../src/registries/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { EtcdCluster, type EtcdOptions, EtcdServer } from '../support/etcd.ts';
 import { eventually, eventuallyPasses, holds } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
+import { byKey, entriesOf, failuresOf } from './entries.ts';
 
 const log = await createLogger('silent', 'json');
 const { signal } = new AbortController();
@@ -32,19 +34,9 @@ async function freshServer(options: EtcdOptions = {}): Promise<EtcdServer> {
 
 const instance = (n: number, more: object = {}) => service({ container: `c${n}`, port: 10_000 + n, ...more });
 const instances = (count: number, more: object = {}) => Array.from({ length: count }, (_, n) => instance(n, more));
-const byKey = (entries: readonly Entry[]) => new Map(entries.map((entry) => [entry.key, entry]));
-const entriesOf = (registry: Registry, services: ReturnType<typeof instances>) =>
-  byKey(services.map((one) => registry.entry(one)));
 
 async function registerAll(registry: Registry, services: ReturnType<typeof instances>): Promise<void> {
-  for (let at = 0; at < services.length; at += registry.batchSize)
-    await registry.register(services.slice(at, at + registry.batchSize), signal);
-}
-
-/** Grows by one with each transaction that writes. */
-async function revision(server: EtcdServer): Promise<number> {
-  const answer = JSON.parse(await server.ctl('get', 'x', '-w', 'json')) as { header: { revision: number } };
-  return answer.header.revision;
+  for (const batch of batches(services, registry.batchSize)) await registry.register(batch, signal);
 }
 
 const leases = async (server: EtcdServer) =>
@@ -129,10 +121,7 @@ describe('etcd v3', () => {
     const custom = service({ id: 'custom' });
     await one.register([custom], signal);
     const attempt = two.register([{ ...custom, address: '10.0.0.2' }, instance(1)], signal);
-    const { failures } = await attempt.then(
-      () => new BatchError(new Map()),
-      (error: BatchError) => error,
-    );
+    const failures = await failuresOf(attempt);
     expect([...failures.keys()]).toEqual(['/services/redis/custom']);
     expect(failures.get('/services/redis/custom')).toBeInstanceOf(RefusedError);
     expect(failures.get('/services/redis/custom')?.message).toContain('host "node1"');
@@ -151,10 +140,7 @@ describe('etcd v3', () => {
     const theirs = service({ host: 'node2' });
     await two.register([theirs], signal);
     const one = await open(uri);
-    const failures = await one.register([{ ...theirs, address: '10.6.6.6' }, instance(1)], signal).then(
-      () => new Map(),
-      (error: BatchError) => error.failures,
-    );
+    const failures = await failuresOf(one.register([{ ...theirs, address: '10.6.6.6' }, instance(1)], signal));
     expect([...failures.keys()]).toEqual(['/services/redis/node2:redis:6379']);
     await one.deregister([one.entry(theirs)], signal);
     expect(await server.list('/services/')).toEqual(
@@ -187,17 +173,17 @@ describe('etcd v3', () => {
   it('takes 1,000 services in 10 transactions, 1,000 with custom IDs in 20, and reads without writing', async () => {
     const registry = await open(uri, { ttl: 60 });
     const plain = instances(1_000);
-    const before = await revision(server);
+    const before = await server.revision();
     await registerAll(registry, plain);
-    expect((await revision(server)) - before).toBe(10);
+    expect((await server.revision()) - before).toBe(10);
     const custom = Array.from({ length: 1_000 }, (_, n) => instance(n, { id: `custom-${n}` }));
     await registerAll(registry, custom);
-    expect((await revision(server)) - before).toBe(30);
+    expect((await server.revision()) - before).toBe(30);
     expect((await leases(server)).length).toBe(1);
 
     expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, [...plain, ...custom]));
     await registry.refresh?.([...plain, ...custom], signal);
-    expect((await revision(server)) - before).toBe(30);
+    expect((await server.revision()) - before).toBe(30);
 
     for (let at = 0; at < 1_000; at += 100) {
       const part = [...plain.slice(at, at + 100), ...custom.slice(at, at + 100)];
@@ -243,9 +229,9 @@ describe('etcd v3', () => {
         (one) => found.get(registry.entry(one).key)?.content !== registry.entry(one).content,
       );
       expect(wrong.length).toBe(51);
-      const before = await revision(server);
+      const before = await server.revision();
       await registry.register(wrong, signal);
-      expect((await revision(server)) - before).toBe(1);
+      expect((await server.revision()) - before).toBe(1);
       await holds(async () => expect((await server.list()).size).toBe(52), 5_000, 200);
       expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, services));
     });
@@ -298,10 +284,7 @@ describe('etcd v3', () => {
     const registry = await open(uri);
     const services = instances(60);
     services[30] = instance(30, { address: 'x'.repeat(2_000_000) });
-    const { failures } = await registry.register(services, signal).then(
-      () => new BatchError(new Map()),
-      (error: BatchError) => error,
-    );
+    const failures = await failuresOf(registry.register(services, signal));
     expect([...failures.keys()]).toEqual(['/services/redis/node1:c30:6379']);
     expect(failures.get('/services/redis/node1:c30:6379')).toBeInstanceOf(RefusedError);
     expect((await server.list()).size).toBe(59);
@@ -392,10 +375,7 @@ describe('with users, etcd', () => {
     const server = await freshServer();
     await server.enableAuth('root', { ...user, prefix: '/services/redis/' });
     const registry = await open(`etcd://${server.address}/services`, { env });
-    const { failures } = await registry.register([...instances(50), instance(1, { name: 'web' })], signal).then(
-      () => new BatchError(new Map()),
-      (error: BatchError) => error,
-    );
+    const failures = await failuresOf(registry.register([...instances(50), instance(1, { name: 'web' })], signal));
     expect([...failures.keys()]).toEqual(['/services/web/node1:c1:6379']);
     expect(failures.get('/services/web/node1:c1:6379')?.message).toBe(
       "etcd says «etcdserver: permission denied»: grant the etcd user's role readwrite on /services/web/node1:c1:6379.",

@@ -97,6 +97,12 @@ export class EtcdServer extends Server {
     return new Map(answer.kvs?.map(({ key, value }) => [decode(key), decode(value)]));
   }
 
+  /** Of v3: grows by one with each transaction that writes. */
+  async revision(): Promise<number> {
+    const answer = JSON.parse(await this.ctl('get', 'x', '-w', 'json')) as { header: { revision: number } };
+    return answer.header.revision;
+  }
+
   /** v3 authentication on, with the user root, and a user who may read and write `prefix` only. */
   async enableAuth(
     rootPassword: string,
