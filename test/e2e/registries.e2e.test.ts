@@ -22,7 +22,6 @@ afterAll(async () => {
 });
 beforeEach(() => () => engine.removeContainers());
 
-process.setMaxListeners(50); // each of so many child processes ends with this one
 const address = '10.9.8.7';
 const host = ['-ip', address, '--hostname', 'node1', '--log-level', 'debug'];
 let places = 0;
