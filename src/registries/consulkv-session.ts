@@ -1,4 +1,5 @@
 import { type HttpClient, HttpStatusError } from './http.ts';
+import { Losses } from './losses.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 /** Seconds (Consul's agent/structs: SessionTTLMin, SessionTTLMax). */
@@ -12,7 +13,7 @@ export class ConsulSession {
   readonly #closed = new AbortController();
   #id: string | undefined;
   #making: Promise<string> | undefined;
-  readonly #waiters = new Set<(reason: string) => void>();
+  readonly #losses = new Losses();
 
   /** @param ttl seconds; throws an Error with one sentence when Consul takes no such TTL */
   constructor(client: HttpClient, ttl: number) {
@@ -56,14 +57,12 @@ export class ConsulSession {
   forget(id: string): void {
     if (this.#id !== id) return;
     this.#id = undefined;
-    for (const resolve of this.#waiters) resolve('the Consul session expired');
+    this.#losses.tell('the Consul session expired');
   }
 
   /** Resolves when the session, and the keys with it, turn out to be gone. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.#waiters.add(resolve);
-    return unlessAborted(promise, signal).finally(() => this.#waiters.delete(resolve));
+    return this.#losses.next(signal);
   }
 
   /** Ends what is under way. The session stays until its TTL, and the keys with it. */

@@ -1,4 +1,5 @@
 import type { EtcdClient } from './etcd-client.ts';
+import { Losses } from './losses.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 /** An hour; timers end at 24 days. */
@@ -10,12 +11,12 @@ export class EtcdLease {
   /** Seconds. */
   readonly #ttl: number;
   readonly #closing = new AbortController();
+  readonly #losses = new Losses();
   #granting: Promise<string> | undefined;
   #present: string | undefined;
   /** Milliseconds between two signs of life. */
   #intervalMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  #loss = Promise.withResolvers<string>();
 
   /** @param ttl in seconds */
   constructor(client: EtcdClient, ttl: number) {
@@ -48,13 +49,12 @@ export class EtcdLease {
     clearTimeout(this.#timer);
     this.#present = undefined;
     this.#granting = undefined;
-    this.#loss.resolve('the etcd lease expired');
-    this.#loss = Promise.withResolvers();
+    this.#losses.tell('the etcd lease expired');
   }
 
   /** Resolves when a lease was forgotten. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    return unlessAborted(this.#loss.promise, signal);
+    return this.#losses.next(signal);
   }
 
   /** Ends the signs of life. The lease is not revoked: it, and what is bound to it, runs out unless taken over. */

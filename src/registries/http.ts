@@ -1,6 +1,6 @@
 import { errors, Pool } from 'undici';
 import { inTime } from '../in-time.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import { Losses } from './losses.ts';
 
 /** Where an HTTP registry is, and how to speak to it. */
 export interface HttpTarget {
@@ -54,7 +54,7 @@ export class HttpClient {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #timeoutMs: number;
   readonly #secure: boolean;
-  readonly #waiters = new Set<(reason: string) => void>();
+  readonly #losses = new Losses();
   #closed = false;
 
   constructor({ baseUrl, socketPath, tls, headers = {}, timeoutMs = 10_000, maxSockets = 16 }: HttpTarget) {
@@ -95,9 +95,7 @@ export class HttpClient {
 
   /** Resolves when the server closes a connection that was kept alive: it may have restarted. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.#waiters.add(resolve);
-    return unlessAborted(promise, signal).finally(() => this.#waiters.delete(resolve));
+    return this.#losses.next(signal);
   }
 
   close(): void {
@@ -108,7 +106,7 @@ export class HttpClient {
   /** A connection that we ended ourselves, by an abort or after idling, tells nothing of the server. */
   #noteLoss(error: Error & { readonly code?: string }): void {
     if (this.#closed || !(error instanceof errors.SocketError || error.code === 'ECONNRESET')) return;
-    for (const resolve of this.#waiters) resolve('the server closed the connection');
+    this.#losses.tell('the server closed the connection');
   }
 }
 

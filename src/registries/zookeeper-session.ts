@@ -1,6 +1,7 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
+import { Losses } from './losses.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 export interface ZooKeeperHost {
@@ -44,7 +45,7 @@ export class ZooKeeperSession {
   readonly #hosts: readonly ZooKeeperHost[];
   readonly #timeoutMs: number;
   readonly #closed = new AbortController();
-  readonly #waiters = new Set<(reason: string) => void>();
+  readonly #losses = new Losses();
   #next: number;
   #session: { readonly id: Buffer; readonly password: Buffer } | undefined;
   #connection: Connection | undefined;
@@ -92,9 +93,7 @@ export class ZooKeeperSession {
 
   /** Resolves when the connection, and perhaps the session with it, is lost. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    this.#waiters.add(resolve);
-    return unlessAborted(promise, signal).finally(() => this.#waiters.delete(resolve));
+    return this.#losses.next(signal);
   }
 
   /** Ends the connection without ending the session, whose ephemeral nodes stay until its time-out. */
@@ -173,7 +172,7 @@ export class ZooKeeperSession {
       clearInterval(heart);
       if (this.#connection === connection) this.#connection = undefined;
       if (this.#closed.signal.aborted) return;
-      for (const resolve of this.#waiters) resolve('the connection to ZooKeeper was lost');
+      this.#losses.tell('the connection to ZooKeeper was lost');
       void this.#reconnect();
     });
   }
