@@ -10,14 +10,11 @@ import {
   showsOwner,
 } from '../../src/registries/etcd-layout.ts';
 import { skydnsLayout } from '../../src/registries/skydns.ts';
+import { hostile } from './hostile.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
 const plain = plainLayout(['services']);
 const skydns = skydnsLayout(['skydns'], 'cluster.local');
-const hostile = fc.oneof(
-  fc.string({ unit: fc.constantFrom(...'/.%_a:\u0000\n\ud800é'.split('')), maxLength: 6 }),
-  fc.string({ unit: 'binary' }),
-);
 
 describe('the plain layout', () => {
   it.each([

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { batches } from '../../src/batches.ts';
+import { inLanes } from '../../src/lanes.ts';
 import { createLogger } from '../../src/ops/index.ts';
 import { etcd } from '../../src/registries/etcd.ts';
 import { RefusedError, type Registry } from '../../src/registries/index.ts';
@@ -415,17 +416,13 @@ describe('a cluster of three', () => {
     const registry = await open(`etcd://${cluster.address}/services`, { ttl: 20 });
     await registry.connect(signal);
     const services = Array.from({ length: 400 }, (_, n) => instance(n, n % 4 === 0 ? { id: `custom-${n}` } : {}));
-    const queue = services.values();
     let done = 0;
     const killed: Promise<void>[] = [];
-    const worker = async () => {
-      for (const one of queue) {
-        await registry.register([one], signal);
-        if (++done === 100) killed.push(cluster.members[0]?.kill9() ?? Promise.resolve());
-        if (done % 50 === 0) await registry.refresh?.(services.slice(0, 1), signal);
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, worker));
+    await inLanes(services, 8, async (one) => {
+      await registry.register([one], signal);
+      if (++done === 100) killed.push(cluster.members[0]?.kill9() ?? Promise.resolve());
+      if (done % 50 === 0) await registry.refresh?.(services.slice(0, 1), signal);
+    });
     await Promise.all(killed);
     expect(cluster.members[0]?.running).toBe(false);
     expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, services));

@@ -1,12 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { idLabel, nameLabel, skydnsLayout } from '../../src/registries/skydns.ts';
+import { hostile } from './hostile.ts';
 
 const skydns = skydnsLayout(['skydns'], 'cluster.local');
-const hostile = fc.oneof(
-  fc.string({ unit: fc.constantFrom(...'/.%_a:\u0000\n\ud800é'.split('')), maxLength: 6 }),
-  fc.string({ unit: 'binary' }),
-);
 
 describe('the SkyDNS layout', () => {
   it.each([

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ContainerSnapshot } from '../../src/docker/index.ts';
 import type { Certificates } from './certificates.ts';
+import { dockerPing } from './docker-ping.ts';
 import { freePort } from './ports.ts';
 import { busyboxRootfs } from './rootfs.ts';
 import { type Command, Server } from './server.ts';
@@ -117,14 +117,7 @@ export class DockerEngine extends Server {
   }
 
   protected isReady(): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const request = get({ socketPath: this.socket, path: '/_ping', timeout: 2_000, agent: false }, (response) => {
-        response.resume();
-        response.once('end', () => resolve(response.statusCode === 200));
-      });
-      request.once('error', reject);
-      request.once('timeout', () => request.destroy(new Error('the ping got no answer')));
-    });
+    return dockerPing(this.socket);
   }
 
   override async kill9(): Promise<void> {

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { dockerPing } from './docker-ping.ts';
 import { busyboxRootfs } from './rootfs.ts';
 import { type Command, Server } from './server.ts';
 
@@ -55,14 +55,7 @@ export class PodmanService extends Server {
   }
 
   protected isReady(): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const request = get({ socketPath: this.#socket, path: '/_ping', timeout: 2_000, agent: false }, (response) => {
-        response.resume();
-        response.once('end', () => resolve(response.statusCode === 200));
-      });
-      request.once('error', reject);
-      request.once('timeout', () => request.destroy(new Error('the ping got no answer')));
-    });
+    return dockerPing(this.#socket);
   }
 
   /** Runs the podman command line. Resolves with what it printed, trimmed. */
