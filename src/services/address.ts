@@ -16,8 +16,11 @@ export interface Missing {
  * loopback, then the lowest port. Docker lists them in any order.
  */
 export function chooseBinding(bindings: readonly Binding[], family: Family): Binding | undefined {
-  const rank = ({ address }: Binding) => 2 * Number(familyOf(address, family) !== family) + Number(isLoopback(address));
-  return bindings.toSorted((a, b) => rank(a) - rank(b) || a.port - b.port || (a.address < b.address ? -1 : 1))[0];
+  const ofFamily = bindings.filter(({ address }) => familyOf(address, family) === family);
+  const candidates = ofFamily.length === 0 ? bindings : ofFamily;
+  if (candidates.length < 2) return candidates[0];
+  const rank = ({ address }: Binding) => Number(isLoopback(address));
+  return candidates.toSorted((a, b) => rank(a) - rank(b) || a.port - b.port || (a.address < b.address ? -1 : 1))[0];
 }
 
 /** What decides on an address beside the flags. */
@@ -142,7 +145,10 @@ function familyOf(address: string, fallback: Family): Family {
   return family === 4 || family === 6 ? family : fallback;
 }
 
-const isWildcard = (address: string) => address === '' || rangeOf(address) === 'unspecified';
+/** As engines write them: to parse an address takes longer than all the rest of deriving a service. */
+const WILDCARDS: readonly string[] = ['', '0.0.0.0', '::'];
+
+const isWildcard = (address: string) => WILDCARDS.includes(address) || rangeOf(address) === 'unspecified';
 
 const isLoopback = (address: string) => rangeOf(address) === 'loopback';
 

@@ -1,6 +1,7 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
-import { type Container, type ContainerPort, readContainer } from './container.ts';
+import type { Container, ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
+import { record, text } from './read.ts';
 
 /** What the name of a service is made of where no field gives one. */
 export interface Naming {
@@ -36,11 +37,12 @@ function baseName(image: string): string {
  * then, as `DeriveContext.imageTags`. The container's inspection does not have them.
  */
 export function needsImageTags(snapshot: ContainerSnapshot): boolean {
-  return knownOnlyById(readContainer(snapshot));
+  const { Config, Image } = record(snapshot);
+  return knownOnlyById({ image: text(record(Config).Image), imageId: text(Image) });
 }
 
 /** Docker takes any unambiguous beginning of an ID, which could be a name as well: it has to begin the real one. */
-function knownOnlyById({ image, imageId }: Container): boolean {
+function knownOnlyById({ image, imageId }: Pick<Container, 'image' | 'imageId'>): boolean {
   if (image.startsWith('sha256:') || /^[0-9a-f]{64}$/.test(image)) return true;
   return /^[0-9a-f]{4,}$/.test(image) && imageId.startsWith(`sha256:${image}`);
 }
