@@ -16,6 +16,12 @@ export interface QueueOptions {
 export type Work = (keys: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, Error>>;
 
 /**
+ * Batches under way from which on another one waits until it is full: a server that is given a few keys at a time, as they
+ * come, takes several times as long for all of them. Not one, for one may be without an answer until its time is over.
+ */
+const BUSY = 2;
+
+/**
  * A set of keys to be worked on, after client-go's workqueue: one key is in one batch at a time; marks during work
  * coalesce to one more round; a failure comes back later. Holds each key once, so it is bounded by the number of keys.
  */
@@ -113,7 +119,7 @@ export class KeyedQueue {
     while (
       this.#work !== undefined &&
       !this.#paused &&
-      this.#waiting.size > 0 &&
+      this.#waiting.size >= (this.#batches < BUSY ? 1 : this.#options.batchSize) &&
       this.#batches < this.#options.concurrency &&
       !this.#signal?.aborted
     ) {
