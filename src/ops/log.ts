@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { type Sink, TurnWriter } from './turn-writer.ts';
 
 export type { Logger };
 
@@ -9,12 +10,16 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['auto', 'human', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Log lines go to stdout, synchronously: the last one before an end is never lost. */
+let stdout: Sink | undefined;
+
+/** Log lines go to stdout, synchronously at the end of the present turn: the last one before an end is never lost. */
 export async function createLogger(level: LogLevel, format: LogFormat): Promise<Logger> {
   const options = { level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
   const human = format === 'human' || (format === 'auto' && process.stdout.isTTY);
-  if (!human)
-    return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 1, sync: true }));
+  if (!human) {
+    stdout ??= new TurnWriter(pino.destination({ fd: 1, sync: true }));
+    return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, stdout);
+  }
   const { default: pretty } = await import('pino-pretty');
   const stream = pretty({
     sync: true,
