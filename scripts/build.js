@@ -29,8 +29,6 @@ await build({
   minifySyntax: true,
   // The licences of what is inside, beside it.
   legalComments: 'linked',
-  // Optional accelerators of ssh2, which it does without.
-  external: ['*.node', 'cpu-features'],
   banner: { js: commonJs },
   logLevel: 'warning',
 });

@@ -22,7 +22,7 @@ export interface SourceOptions {
 }
 
 /** Inspections under way at once. */
-const CONCURRENCY = 16;
+const CONCURRENCY = 32;
 /** After so many failed looks at one container the others' stale entries no longer wait for it. */
 const PATIENCE = 3;
 

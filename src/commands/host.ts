@@ -1,8 +1,8 @@
+import { inLanes } from '../async/lanes.ts';
 import { deriveOptions, hostnameOf, ownAddress } from '../derive-options.ts';
 import { Deriver } from '../deriver.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../docker/index.ts';
 import type { Environment } from '../environment.ts';
-import { inLanes } from '../lanes.ts';
 import type { Options } from '../options.ts';
 import type { Owner } from '../registries/index.ts';
 import type { Derivation } from '../services/index.ts';

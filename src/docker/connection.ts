@@ -1,14 +1,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ConstructorOptions } from 'docker-modem';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '../environment.ts';
+import type { HttpTarget } from '../http/index.ts';
+import { dialOverSsh } from './ssh.ts';
 
 export interface DockerConnection {
-  readonly options: ConstructorOptions;
+  readonly target: HttpTarget;
   /** For logs, e.g. `unix:///var/run/docker.sock`. */
   readonly name: string;
 }
+
+/** Connections at once: more than inspections under way, with the event stream and a listing. */
+const CONNECTIONS = 40;
+/** What Docker is called where a socket leads to it. */
+const BASE_URL = 'http://docker';
 
 /**
  * Which Docker to watch: `DOCKER_HOST` (with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`) as Docker's own CLI reads it;
@@ -21,7 +26,7 @@ export function dockerConnection(env: Environment, exists: (path: string) => boo
   if (host !== '') return fromHost(host, env);
   const sockets = socketCandidates(env);
   const socketPath = sockets.find(exists) ?? '/var/run/docker.sock';
-  return { options: { socketPath }, name: `unix://${socketPath}` };
+  return overSocket(socketPath, `unix://${socketPath}`);
 }
 
 /** /tmp/docker.sock is where compose files of gliderlabs/registrator mount it; then Docker Desktop, rootless and Podman. */
@@ -43,32 +48,36 @@ function fromHost(host: string, env: Environment): DockerConnection {
     case 'unix':
     case 'npipe':
       if (rest === '') throw new Error('DOCKER_HOST names no socket: write unix:///var/run/docker.sock.');
-      return { options: { socketPath: rest }, name: host };
+      return overSocket(rest, host);
     case 'tcp':
     case 'http':
     case 'https':
       return overTcp(rest, scheme === 'https' || Boolean(env.DOCKER_TLS_VERIFY), env);
     case 'ssh':
-      return overSsh(rest, env);
+      return overSsh(rest);
     default:
       throw new Error('DOCKER_HOST must begin with unix://, tcp://, ssh:// or npipe://.');
   }
 }
 
+function overSocket(socketPath: string, name: string): DockerConnection {
+  return { target: { baseUrl: BASE_URL, socketPath, maxSockets: CONNECTIONS }, name };
+}
+
 function overTcp(authority: string, secure: boolean, env: Environment): DockerConnection {
   const url = parseAuthority(authority);
   const port = url.port === '' ? (secure ? '2376' : '2375') : url.port;
-  const address = { host: url.hostname.replace(/^\[|\]$/g, ''), port };
-  const name = `tcp://${url.hostname}:${port}`;
-  if (!secure) return { options: { ...address, protocol: 'http' }, name };
-  return { options: { ...address, protocol: 'https', ...certificates(env) }, name };
+  const address = `${url.hostname}:${port}`;
+  const name = `tcp://${address}`;
+  if (!secure) return { target: { baseUrl: `http://${address}`, maxSockets: CONNECTIONS }, name };
+  return { target: { baseUrl: `https://${address}`, tls: certificates(env), maxSockets: CONNECTIONS }, name };
 }
 
-function certificates(env: Environment): Pick<ConstructorOptions, 'ca' | 'cert' | 'key'> {
+function certificates(env: Environment): NonNullable<HttpTarget['tls']> {
   const folder = env.DOCKER_CERT_PATH ?? (env.HOME ? join(env.HOME, '.docker') : '');
   const read = (file: string) => {
     try {
-      return readFileSync(join(folder, file), 'utf8');
+      return readFileSync(join(folder, file));
     } catch {
       throw new Error(
         `DOCKER_TLS_VERIFY is set, but ${file} cannot be read in the folder that DOCKER_CERT_PATH names.`,
@@ -78,18 +87,15 @@ function certificates(env: Environment): Pick<ConstructorOptions, 'ca' | 'cert' 
   return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem') };
 }
 
-function overSsh(authority: string, env: Environment): DockerConnection {
-  const url = parseAuthority(authority);
-  return {
-    options: {
-      protocol: 'ssh',
-      host: url.hostname,
-      port: url.port === '' ? 22 : Number(url.port),
-      ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
-      ...(env.SSH_AUTH_SOCK ? { sshOptions: { agent: env.SSH_AUTH_SOCK } } : {}),
-    },
-    name: `ssh://${url.hostname}`,
+function overSsh(authority: string): DockerConnection {
+  const { hostname, port, username } = parseAuthority(authority);
+  const ssh = {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    ...(port === '' ? {} : { port }),
+    ...(username === '' ? {} : { user: decodeURIComponent(username) }),
   };
+  // Each is a login: sshd turns away who comes with more than ten at once (its MaxStartups).
+  return { target: { baseUrl: BASE_URL, dial: () => dialOverSsh(ssh), maxSockets: 4 }, name: `ssh://${hostname}` };
 }
 
 function parseAuthority(authority: string): URL {

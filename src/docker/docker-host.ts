@@ -1,11 +1,8 @@
 import { hash } from 'node:crypto';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
-import { inspect } from 'node:util';
-import DockerModem from 'docker-modem';
-import { inTime } from '../in-time.ts';
+import { HttpClient, HttpStatusError } from '../http/index.ts';
 import type { DockerConnection } from './connection.ts';
+import { containerName } from './container-name.ts';
 import type { ContainerSnapshot } from './snapshot.ts';
 
 export interface EngineInfo {
@@ -58,20 +55,11 @@ interface ListedContainer {
 /** One Docker engine: the few read-only calls that registrator makes. Works with Engine API 1.24 and later, and Podman's. */
 export class DockerHost {
   readonly name: string;
-  readonly #modem: DockerModem;
-  readonly #agent: HttpAgent;
+  readonly #http: HttpClient;
 
-  constructor({ options, name }: DockerConnection) {
+  constructor({ target, name }: DockerConnection) {
     this.name = name;
-    const { protocol, ca, cert, key } = options;
-    // Inspections go over connections kept alive: a connect each would cost more than Docker's answer.
-    this.#agent =
-      protocol === 'https'
-        ? new HttpsAgent({ keepAlive: true, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
-        : new HttpAgent({ keepAlive: true });
-    // docker-modem prints its options for each request, logged or not: all the agent's sockets were 89 % of our time.
-    Object.defineProperty(this.#agent, inspect.custom, { value: () => 'Agent' });
-    this.#modem = new DockerModem({ ...options, agent: this.#agent });
+    this.#http = new HttpClient(target);
   }
 
   async info(signal: AbortSignal): Promise<EngineInfo> {
@@ -81,15 +69,11 @@ export class DockerHost {
 
   /** @param all with those that do not run */
   async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
-    const containers = await this.#get<ListedContainer[]>(
-      '/containers/json',
-      signal,
-      { all: all ? 1 : 0 },
-      LIST_TIMEOUT,
-    );
+    const path = all ? '/containers/json?all=1' : '/containers/json';
+    const containers = await this.#get<ListedContainer[]>(path, signal, LIST_TIMEOUT);
     return containers.map((container) => ({
       id: container.Id,
-      name: (container.Names?.[0] ?? '').replace(/^\//, ''),
+      name: containerName(container.Names?.[0]),
       state: container.State ?? '',
       fingerprint: fingerprint(container),
       phase: listedPhase(container),
@@ -120,8 +104,8 @@ export class DockerHost {
     if (!REFERENCE.test(id)) return undefined;
     return this.#get(`/services/${id}`, signal).catch((error: unknown) => {
       // 503 is Docker's answer of a node that is no manager, 406 that of one in no swarm (API before 1.25).
-      const { statusCode } = error as { statusCode?: number };
-      if (statusCode === 503 || statusCode === 406) return 'no manager';
+      const { status } = error as { status?: number };
+      if (status === 503 || status === 406) return 'no manager';
       return unlessMissing(error);
     });
   }
@@ -132,57 +116,33 @@ export class DockerHost {
    * connection breaks or the signal aborts.
    */
   async events(since: string | undefined, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
-    this.#dropIdleConnections();
+    // It is opened anew where the last one broke or fell silent: what was kept alive beside it may be as dead.
+    this.#http.renewConnections();
     const filters = JSON.stringify({ type: ['container', 'network'] });
-    const query = since === undefined ? { filters } : { filters, since };
-    const dial = (abort: AbortSignal) => this.#dial('/events', query, abort, true);
-    return parseEvents((await inTime(CALL_TIMEOUT, signal, dial)) as Readable);
+    const params = { filters, ...(since === undefined ? {} : { since }) };
+    const sent = this.#http.stream('/events', { params, signal, timeoutMs: CALL_TIMEOUT });
+    return parseEvents(await sent.catch(throwPlain));
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#http.close();
   }
 
-  /** A stream is opened anew where the last one broke or fell silent: what was kept alive beside it may be as dead. */
-  #dropIdleConnections(): void {
-    for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
-  }
-
-  async #get<T>(path: string, signal: AbortSignal, query: Query = {}, timeout = CALL_TIMEOUT): Promise<T> {
-    return (await inTime(timeout, signal, (abort) => this.#dial(path, query, abort, false))) as T;
-  }
-
-  #dial(path: string, query: Query, abortSignal: AbortSignal, isStream: boolean): Promise<unknown> {
-    const request = {
-      // docker-modem puts the query behind a path that ends in a question mark.
-      path: Object.keys(query).length === 0 ? path : `${path}?`,
-      options: { _query: query },
-      method: 'GET',
-      abortSignal,
-      isStream,
-      statusCodes: { 200: true },
-    };
-    return new Promise((resolve, reject) => {
-      this.#modem.dial(request, (error, result) =>
-        error === null ? resolve(result) : reject(plain(error, abortSignal)),
-      );
-    });
+  #get<T>(path: string, signal: AbortSignal, timeoutMs = CALL_TIMEOUT): Promise<T> {
+    return this.#http.request<T>('GET', path, { signal, timeoutMs }).catch(throwPlain);
   }
 }
 
-type Query = Readonly<Record<string, string | number>>;
-
 /** Docker's own words, where it gave some. */
-function plain(error: Error, signal: AbortSignal): Error {
-  if (signal.aborted && signal.reason instanceof Error) return signal.reason;
-  const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } };
-  return statusCode === undefined
-    ? error
-    : Object.assign(new Error(json?.message ?? `HTTP ${statusCode}`), { statusCode });
+function throwPlain(error: unknown): never {
+  if (!(error instanceof HttpStatusError)) throw error;
+  const { status, data } = error;
+  const { message } = (data ?? {}) as { message?: unknown };
+  throw Object.assign(new Error(typeof message === 'string' ? message : `HTTP ${status}`), { status });
 }
 
 function unlessMissing(error: unknown): undefined {
-  if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+  if ((error as { status?: number }).status === 404) return undefined;
   throw error;
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
+import { inLanes } from '../async/lanes.ts';
 import { batches } from '../batches.ts';
-import { inLanes } from '../lanes.ts';
 import type { Action, Observer, RegistryStatus } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
 import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../environment.ts';
-import { HttpClient, type HttpTarget } from './http.ts';
+import { HttpClient, type HttpTarget } from '../http/index.ts';
 
 export interface ConsulConnection {
   readonly client: HttpClient;

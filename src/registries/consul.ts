@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { type HttpClient, HttpStatusError } from '../http/index.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Check, Health, Service } from '../services/index.ts';
 import { type ConsulConnection, consulClient } from './consul-client.ts';
 import { each } from './each.ts';
-import { type HttpClient, HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwn, ownerMark } from './owner.ts';
 import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';

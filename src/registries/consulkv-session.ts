@@ -1,6 +1,6 @@
-import { type HttpClient, HttpStatusError } from './http.ts';
-import { Losses } from './losses.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import { Losses } from '../async/losses.ts';
+import { unlessAborted } from '../async/unless-aborted.ts';
+import { type HttpClient, HttpStatusError } from '../http/index.ts';
 
 /** Seconds (Consul's agent/structs: SessionTTLMin, SessionTTLMax). */
 const MIN_TTL = 10;

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { hostPort } from '../host-port.ts';
+import { type HttpClient, HttpStatusError } from '../http/index.ts';
 import type { Service } from '../services/index.ts';
 import { consulClient } from './consul-client.ts';
 import { ConsulSession } from './consulkv-session.ts';
 import { each, inBatches } from './each.ts';
 import { firstLoss } from './first-loss.ts';
-import { type HttpClient, HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { isOwnId } from './owner.ts';
 import { decodeSegment, encodeSegment } from './path-segment.ts';

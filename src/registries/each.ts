@@ -1,6 +1,6 @@
 import { asError } from '../as-error.ts';
+import { inLanes } from '../async/lanes.ts';
 import { batches } from '../batches.ts';
-import { inLanes } from '../lanes.ts';
 import { BatchError } from './registry.ts';
 
 /**

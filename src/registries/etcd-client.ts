@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unlessAborted } from '../async/unless-aborted.ts';
+import { HttpStatusError } from '../http/index.ts';
 import type { EtcdEndpoints } from './etcd-endpoints.ts';
 import type { EtcdCredentials } from './etcd-uri.ts';
-import { HttpStatusError } from './http.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 /** Codes of gRPC that etcd's refusals carry (grpc/codes). */
 export const NOT_FOUND = 5;

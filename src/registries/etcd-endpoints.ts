@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../as-error.ts';
+import { HttpClient, type HttpRequest, HttpStatusError } from '../http/index.ts';
 import type { EtcdTarget } from './etcd-uri.ts';
 import { firstLoss } from './first-loss.ts';
-import { HttpClient, type HttpRequest, HttpStatusError } from './http.ts';
 
 /** Milliseconds that one of several endpoints may take; etcd itself gives up on a lost majority after 7 s. */
 const ONE_OF_SEVERAL_MS = 4_000;

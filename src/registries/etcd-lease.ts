@@ -1,6 +1,6 @@
+import { Losses } from '../async/losses.ts';
+import { unlessAborted } from '../async/unless-aborted.ts';
 import type { EtcdClient } from './etcd-client.ts';
-import { Losses } from './losses.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 /** An hour; timers end at 24 days. */
 const MAX_INTERVAL_MS = 3_600_000;

@@ -1,3 +1,4 @@
+import { HttpStatusError } from '../http/index.ts';
 import type { Service } from '../services/index.ts';
 import { each } from './each.ts';
 import { EtcdEndpoints } from './etcd-endpoints.ts';
@@ -16,7 +17,6 @@ import {
   showsOwner,
 } from './etcd-layout.ts';
 import { type EtcdCredentials, type EtcdTarget, etcdTarget } from './etcd-uri.ts';
-import { HttpStatusError } from './http.ts';
 import type { RegistryContext } from './index.ts';
 import { type Entry, type Owner, RefusedError, type Registry } from './registry.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Environment } from '../environment.ts';
-import type { HttpTarget } from './http.ts';
+import type { HttpTarget } from '../http/index.ts';
 
 /** Where etcd is, and who we are to it. */
 export interface EtcdTarget {

@@ -1,8 +1,8 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
-import { Losses } from './losses.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import { Losses } from '../async/losses.ts';
+import { unlessAborted } from '../async/unless-aborted.ts';
 
 export interface ZooKeeperHost {
   readonly host: string;

@@ -1,7 +1,7 @@
 import zookeeper from 'node-zookeeper-client';
 import { asError } from '../as-error.ts';
+import { inLanes } from '../async/lanes.ts';
 import { hostPort } from '../host-port.ts';
-import { inLanes } from '../lanes.ts';
 import type { Service } from '../services/index.ts';
 import { each } from './each.ts';
 import type { RegistryContext } from './index.ts';

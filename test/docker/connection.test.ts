@@ -12,7 +12,10 @@ describe('which Docker is watched', () => {
     ['/run/user/1000/podman/podman.sock', { XDG_RUNTIME_DIR: '/run/user/1000' }],
     ['/run/podman/podman.sock', {}],
   ])('%s when it is the only socket there', (socketPath, env) => {
-    expect(dockerConnection(env, only(socketPath))).toEqual({ options: { socketPath }, name: `unix://${socketPath}` });
+    expect(dockerConnection(env, only(socketPath))).toMatchObject({
+      target: { socketPath },
+      name: `unix://${socketPath}`,
+    });
   });
 
   it('the standard socket before the one of old compose files', () => {
@@ -26,12 +29,12 @@ describe('which Docker is watched', () => {
   it.each([
     ['unix:///x/d.sock', { socketPath: '/x/d.sock' }],
     ['npipe:////./pipe/docker_engine', { socketPath: '//./pipe/docker_engine' }],
-    ['tcp://10.0.0.5:2375', { host: '10.0.0.5', port: '2375', protocol: 'http' }],
-    ['tcp://10.0.0.5', { host: '10.0.0.5', port: '2375', protocol: 'http' }],
-    ['tcp://[2001:db8::5]:2375', { host: '2001:db8::5', port: '2375', protocol: 'http' }],
-    ['ssh://me@host', { protocol: 'ssh', host: 'host', port: 22, username: 'me' }],
-  ])('DOCKER_HOST=%s', (DOCKER_HOST, options) => {
-    expect(dockerConnection({ DOCKER_HOST }).options).toEqual(options);
+    ['tcp://10.0.0.5:2375', { baseUrl: 'http://10.0.0.5:2375' }],
+    ['tcp://10.0.0.5', { baseUrl: 'http://10.0.0.5:2375' }],
+    ['tcp://[2001:db8::5]:2375', { baseUrl: 'http://[2001:db8::5]:2375' }],
+    ['ssh://me@host', { dial: expect.any(Function), maxSockets: 4 }],
+  ])('DOCKER_HOST=%s', (DOCKER_HOST, target) => {
+    expect(dockerConnection({ DOCKER_HOST }).target).toMatchObject(target);
   });
 
   it.each([

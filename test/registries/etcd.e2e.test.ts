@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { inLanes } from '../../src/async/lanes.ts';
 import { batches } from '../../src/batches.ts';
-import { inLanes } from '../../src/lanes.ts';
 import { createLogger } from '../../src/ops/index.ts';
 import { etcd } from '../../src/registries/etcd.ts';
 import { RefusedError, type Registry } from '../../src/registries/index.ts';

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { unlessAborted } from '../../src/async/unless-aborted.ts';
 import { firstLoss } from '../../src/registries/first-loss.ts';
-import { unlessAborted } from '../../src/registries/unless-aborted.ts';
 
 /** What tells of a loss by `lose`, and knows how many listen. */
 class Part {

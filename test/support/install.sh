@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl, Chromium, dnsmasq.
+# Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl,
+# sshd, Chromium, dnsmasq.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -18,6 +19,9 @@ ip|iproute2
 podman|podman
 iptables|iptables
 openssl|openssl
+ssh|openssh-client
+sshd|openssh-server
+pkill|procps
 chromium|chromium
 dnsmasq|dnsmasq-base
 consul|consul

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../as-error.ts';
-import { inTime } from '../../in-time.ts';
+import { inTime } from '../../async/in-time.ts';
 import type { Logger } from '../../ops/index.ts';
 import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
 import { checkContent } from '../content.ts';

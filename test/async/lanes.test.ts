@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { inLanes } from '../src/lanes.ts';
+import { inLanes } from '../../src/async/lanes.ts';
 
 describe('inLanes', () => {
   it('works on every item, and on no more at once than there are lanes', async () => {

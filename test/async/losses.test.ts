@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Losses } from '../../src/registries/losses.ts';
+import { Losses } from '../../src/async/losses.ts';
 
 const { signal } = new AbortController();
 

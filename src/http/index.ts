@@ -1,0 +1,1 @@
+export { HttpClient, type HttpRequest, HttpStatusError, type HttpTarget } from './http-client.ts';
