@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { KeyedQueue, type Work } from '../../src/reconciler/queue.ts';
 
@@ -67,6 +67,35 @@ describe('KeyedQueue', () => {
     for (const key of ['slow', 'a', 'b', 'c', 'd', 'e']) q.add(key);
     await expect.poll(() => seen).toEqual(['a', 'b', 'c', 'd', 'e']);
     gate.resolve();
+    await q.idle();
+  });
+
+  it('gives a worker that is busy full batches only, and one that is free whatever there is', async () => {
+    const gates: PromiseWithResolvers<void>[] = [];
+    const batches: (readonly string[])[] = [];
+    const { queue: q, start } = queue(
+      async (keys) => {
+        batches.push(keys);
+        const gate = Promise.withResolvers<void>();
+        gates.push(gate);
+        await gate.promise;
+        return done;
+      },
+      { batchSize: 3 },
+    );
+    start();
+    for (const key of ['a', 'b', 'c', 'd', 'e']) {
+      q.add(key);
+      await nextTurn();
+    }
+    expect(batches).toEqual([['a'], ['b'], ['c', 'd', 'e']]);
+    q.add('f');
+    await nextTurn();
+    expect(batches).toHaveLength(3);
+    gates[0]?.resolve();
+    gates[1]?.resolve();
+    await expect.poll(() => batches.at(-1)).toEqual(['f']);
+    for (const gate of gates) gate.resolve();
     await q.idle();
   });
 
