@@ -1,17 +1,15 @@
-const noop = () => undefined;
-
 /** The outcome of the work, or the reason of the first signal that aborts; the work itself goes on unheeded. */
-export function unlessAborted<T>(work: Promise<T>, ...signals: readonly AbortSignal[]): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const listeners = signals.map((signal) => () => reject(signal.reason));
-    signals.forEach((signal, n) => {
-      if (signal.aborted) reject(signal.reason);
-      else signal.addEventListener('abort', listeners[n] ?? noop, { once: true });
-    });
-    work.then(resolve, reject).finally(() => {
-      signals.forEach((signal, n) => {
-        signal.removeEventListener('abort', listeners[n] ?? noop);
-      });
-    });
+export async function unlessAborted<T>(work: Promise<T>, ...signals: readonly AbortSignal[]): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const listeners = signals.map((signal) => {
+    const listener = () => aborted.reject(signal.reason);
+    if (signal.aborted) listener();
+    else signal.addEventListener('abort', listener, { once: true });
+    return listener;
   });
+  try {
+    return await Promise.race([aborted.promise, work]);
+  } finally {
+    for (const [n, listener] of listeners.entries()) signals[n]?.removeEventListener('abort', listener);
+  }
 }
