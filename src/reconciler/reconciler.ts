@@ -115,14 +115,20 @@ export class Reconciler {
     if (this.#connected) await this.#queue.idle();
   }
 
-  /** Removes everything of ours from the registry; for `--deregister-on-exit`, after `run` has ended. */
+  /**
+   * Removes everything of ours from the registry; for `--deregister-on-exit`, after `run` has ended.
+   * @throws BatchError with what could not be removed, when all the rest is
+   */
   async deregisterAll(signal: AbortSignal): Promise<void> {
     if (!this.#connected) return;
     const own = [...this.#actual.keys()].filter((key) => this.#wanted.get(key) !== undefined);
     const entries = own.flatMap((key) => this.#actual.get(key)?.entry ?? []);
-    await inLanes(batches(entries, this.registry.batchSize), CONCURRENCY, (batch) =>
-      this.registry.deregister(batch, signal),
-    );
+    const failures = new Map<string, Error>();
+    await inLanes(batches(entries, this.registry.batchSize), CONCURRENCY, async (batch) => {
+      const failed = await failuresOf(batch, this.registry.deregister(batch, signal));
+      for (const [key, failure] of failed) failures.set(key, failure);
+    });
+    if (failures.size > 0) throw new BatchError(failures);
     this.#log.deregisteredAll(entries.length);
   }
 
@@ -295,11 +301,8 @@ export class Reconciler {
     send: (batch: readonly T[]) => Promise<void>,
   ): Promise<void> {
     if (batch.length === 0) return;
-    let failures: ReadonlyMap<string, Error> = new Map();
-    await send(batch).catch((error: unknown) => {
-      failures =
-        error instanceof BatchError ? error.failures : new Map(batch.map(({ entry }) => [entry.key, asError(error)]));
-    });
+    const entries = batch.map(({ entry }) => entry);
+    const failures = await failuresOf(entries, send(batch));
     for (const { entry, service } of batch) {
       this.#touched?.add(entry.key);
       const failure = failures.get(entry.key);
@@ -355,3 +358,13 @@ export class Reconciler {
 }
 
 const message = (error: unknown) => asError(error).message;
+
+/** What failed of the batch, by entry key: all of it where the work on it failed as a whole. */
+async function failuresOf(batch: readonly Entry[], work: Promise<void>): Promise<ReadonlyMap<string, Error>> {
+  try {
+    await work;
+    return new Map();
+  } catch (error) {
+    return error instanceof BatchError ? error.failures : new Map(batch.map(({ key }) => [key, asError(error)]));
+  }
+}

@@ -151,6 +151,23 @@ describe('the reconciler', () => {
     await stop();
   });
 
+  it('deregisters all the rest where one entry cannot be, and then tells of that one', async () => {
+    const desired = desiredOf(...Array.from({ length: 40 }, (_, n) => service({ container: `c${n}` })));
+    const { reconciler } = await reconcile(desired);
+    await eventuallyPasses(async () => expect(await ids()).toHaveLength(40));
+    await reconciler.settled();
+    const { registry } = reconciler;
+    const deregister = registry.deregister.bind(registry);
+    registry.deregister = async (entries, signal) => {
+      if (entries.some(({ id }) => id === 'node1:c0:6379')) throw new Error('this one stays');
+      return deregister(entries, signal);
+    };
+    await expect(reconciler.deregisterAll(AbortSignal.timeout(5_000))).rejects.toThrow(
+      '1 of the batch failed, the first with: this one stays',
+    );
+    expect(await ids()).toEqual(['node1:c0:6379']);
+  });
+
   it('settles with a second registrator of other settings on the same host: no flapping, nothing of its removed', async () => {
     const ours = desiredOf(service(), service({ container: 'web' }));
     const theirs = desiredOf(service({ port: 1 }), service({ container: 'db' }));
