@@ -48,7 +48,7 @@ export class ConsulSession {
       return true;
     } catch (error) {
       if (!(error instanceof HttpStatusError) || error.status !== 404) throw error;
-      if (this.#id === id) this.#id = undefined;
+      this.forget(id);
       return false;
     }
   }

@@ -3,6 +3,7 @@ import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
 import { Losses } from '../async/losses.ts';
 import { unlessAborted } from '../async/unless-aborted.ts';
+import { hostPort } from '../host-port.ts';
 
 export interface ZooKeeperHost {
   readonly host: string;
@@ -121,7 +122,7 @@ export class ZooKeeperSession {
         return;
       } catch (error) {
         this.#closed.signal.throwIfAborted();
-        reasons.push(`${host.host}:${host.port}: ${asError(error).message}`);
+        reasons.push(`${hostPort(host.host, host.port)}: ${asError(error).message}`);
       }
     }
     throw new Error(`No ZooKeeper server answers (${reasons.join('; ')}): check the registry URI and the servers.`);
