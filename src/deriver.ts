@@ -1,3 +1,4 @@
+import { inTime } from './async/in-time.ts';
 import type { ContainerSnapshot, DockerHost } from './docker/index.ts';
 import {
   type Derivation,
@@ -68,8 +69,8 @@ export class Deriver {
 
 async function fetchText(url: string, notices: Notice[], signal: AbortSignal): Promise<string> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT)]) });
-    return (await response.text()).slice(0, FETCH_SIZE);
+    const text = await inTime(FETCH_TIMEOUT, signal, async (abort) => (await fetch(url, { signal: abort })).text());
+    return text.slice(0, FETCH_SIZE);
   } catch (error) {
     signal.throwIfAborted();
     const message = `httpGet in --tags got no answer (${(error as Error).message}); the tag is made as if the answer were empty.`;

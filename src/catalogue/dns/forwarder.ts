@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto';
+import { asError } from '../../as-error.ts';
+import { inTime } from '../../async/in-time.ts';
 import type { Logger } from '../../ops/index.ts';
 import { Cache } from './cache.ts';
 import { ask, type Reply, type Upstream } from './upstream.ts';
@@ -102,9 +104,13 @@ export class Forwarder {
   }
 
   /** The first willing answer; else one of those that will not or cannot say. */
-  async #ask(packet: Buffer): Promise<Reply | undefined> {
-    const { upstreams, log, timeoutMs = TIMEOUT } = this.#options;
-    const end = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(timeoutMs * LONGEST_WAIT)]);
+  #ask(packet: Buffer): Promise<Reply | undefined> {
+    const { timeoutMs = TIMEOUT } = this.#options;
+    return inTime(timeoutMs * LONGEST_WAIT, this.#closed.signal, (end) => this.#askInTurn(packet, timeoutMs, end));
+  }
+
+  async #askInTurn(packet: Buffer, timeoutMs: number, end: AbortSignal): Promise<Reply | undefined> {
+    const { upstreams, log } = this.#options;
     const first = this.#preferred;
     let unwilling: Reply | undefined;
     let reason: unknown;
@@ -113,8 +119,7 @@ export class Forwarder {
       const upstream = upstreams[index];
       if (upstream === undefined) break;
       try {
-        const limit = AbortSignal.any([end, AbortSignal.timeout(timeoutMs)]);
-        const reply = await ask(upstream, packet, randomInt(0x10000), limit);
+        const reply = await inTime(timeoutMs, end, (limit) => ask(upstream, packet, randomInt(0x10000), limit));
         this.#told = false;
         const { rcode } = reply.message;
         if (rcode !== NO_ERROR && rcode !== NO_SUCH_NAME) {
@@ -131,7 +136,7 @@ export class Forwarder {
     if (unwilling === undefined && !this.#told) {
       this.#told = true;
       log.warn(
-        { upstreams: upstreams.map(({ host, port }) => `${host} ${port}`), err: String(reason) },
+        { upstreams: upstreams.map(({ host, port }) => `${host} ${port}`), err: asError(reason).message },
         'no resolver of --dns-forward answers: names outside the catalogue get SERVFAIL until one does',
       );
     }
