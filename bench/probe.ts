@@ -8,6 +8,8 @@ export interface Vitals {
   /** Of the CPU, since its start. */
   readonly cpu: number;
   readonly rss: number;
+  /** The most that rss ever was. */
+  readonly maxRss: number;
   readonly heapUsed: number;
 }
 
@@ -23,6 +25,7 @@ process.on('message', (question) => {
     loopDelayMax: delay.max / 1e6,
     cpu: (user + system) / 1000,
     rss,
+    maxRss: process.resourceUsage().maxRSS * 1024,
     heapUsed,
   } satisfies Vitals);
 });

@@ -49,7 +49,9 @@ export function exchange(
       },
       onResponseEnd() {
         settle();
-        resolve({ status, text: Buffer.concat(chunks).toString() });
+        const [first] = chunks;
+        const body = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks);
+        resolve({ status, text: body.toString() });
       },
       onResponseError(_, error) {
         settle();

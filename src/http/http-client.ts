@@ -21,7 +21,7 @@ export interface HttpTarget {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds for a whole request; 10,000 by default. */
   readonly timeoutMs?: number;
-  /** Connections at once; 16 by default. */
+  /** Connections at once; 48 by default. */
   readonly maxSockets?: number;
 }
 
@@ -104,7 +104,7 @@ export class HttpClient {
   }
 
   #open(): Pool {
-    const { baseUrl, socketPath, dial, tls, maxSockets = 16 } = this.#target;
+    const { baseUrl, socketPath, dial, tls, maxSockets = 48 } = this.#target;
     const socket = { ...tls, timeout: CONNECT_TIMEOUT, ...(socketPath === undefined ? {} : { socketPath }) };
     const pool = new Pool(baseUrl, {
       connections: maxSockets,
