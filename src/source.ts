@@ -48,6 +48,8 @@ export class Source {
   readonly #tasks = new Set<string>();
   /** Failed containers whose services stay, by ID: the prefix of those services' IDs, and what ends it. */
   readonly #retained = new Map<string, { readonly prefix: string; readonly timer: NodeJS.Timeout | undefined }>();
+  /** Containers that Docker lists and says no more of, by ID: the prefix of their services' IDs. */
+  readonly #unanswered = new Map<string, string>();
   readonly #told = new Map<string, Set<string>>();
 
   constructor(docker: DockerHost, desired: Desired, options: SourceOptions, log: Logger, observer?: Observer) {
@@ -131,11 +133,11 @@ export class Source {
     // Should it go back, and the event of that be lost, the next listing would look like this one.
     if (this.#listed.get(id)?.phase !== phaseOf(snapshot)) this.#listed.delete(id);
     if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
-    this.#unretain(id);
     this.#noteDependencies(snapshot);
     const derivation = await this.#deriver.derive(snapshot, signal);
     for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
     this.#desired.set(id, derivation.services);
+    this.#unretain(id);
   }
 
   /** Marks for later what this container's services depend on beside itself. */
@@ -150,7 +152,7 @@ export class Source {
   #retain({ Id, Name, State }: ContainerSnapshot): void {
     if (this.#retained.has(Id)) return;
     const seconds = this.#options.derive.ttl;
-    const prefix = `${this.#options.derive.hostname}:${containerName(Name)}:`;
+    const prefix = this.#idPrefix(Name);
     const expire = () => {
       this.#desired.delete(Id);
       this.#desired.keep(prefix, false);
@@ -182,6 +184,13 @@ export class Source {
   }
 
   #seen(id: string): void {
+    const prefix = this.#unanswered.get(id);
+    this.#unanswered.delete(id);
+    if (prefix !== undefined && !this.#retained.has(id)) this.#desired.keep(prefix, false);
+    this.#waitNoLonger(id);
+  }
+
+  #waitNoLonger(id: string): void {
     this.#unseen?.delete(id);
     this.#completeWhenAllSeen();
   }
@@ -193,8 +202,25 @@ export class Source {
       { container: id.slice(0, 12), err: error.message },
       'Docker does not tell about this container; its services stay as they are, and it is looked at again',
     );
-    if (failures >= PATIENCE && this.#watcher.connected) this.#seen(id);
+    if (failures >= PATIENCE && this.#watcher.connected) {
+      this.#keepUnanswered(id);
+      this.#waitNoLonger(id);
+    }
     return new Map([[id, error]]);
+  }
+
+  /** A former process may have registered what this container means: that is not stale because Docker says nothing now. */
+  #keepUnanswered(id: string): void {
+    const name = this.#listed.get(id)?.name;
+    if (name === undefined || this.#unanswered.has(id)) return;
+    const prefix = this.#idPrefix(name);
+    this.#unanswered.set(id, prefix);
+    this.#desired.keep(prefix, true);
+  }
+
+  /** What the IDs of a container's services begin with, unless its labels give others. */
+  #idPrefix(name: string): string {
+    return `${this.#options.derive.hostname}:${containerName(name)}:`;
   }
 
   #completeWhenAllSeen(): void {

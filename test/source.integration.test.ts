@@ -26,3 +26,30 @@ it('a container that starts costs one inspection and one call to the registry, o
     expect(consul.puts).toHaveLength(2);
   }, 300);
 });
+
+it('a container that Docker lists and does not show keeps what is registered of it, while stale entries go', async () => {
+  const docker = await new SimulatedDocker().up();
+  const consul = await new RecordingConsul().start();
+  cleanUp.push(docker, consul);
+  const start = () => new Registrator(['-ip', '10.9.8.7', `consul://${consul.address}`], { host: docker.host });
+  for (const name of ['mute', 'gone', 'well']) docker.run({ name, publish: { '80/tcp': 0 } });
+  const ids = () => [...consul.services.keys()].sort();
+  const first = start();
+  cleanUp.push(first);
+  await eventuallyPasses(() => expect(consul.services.size).toBe(3));
+  await first.stop();
+
+  docker.remove('gone');
+  const mute = docker.inspect('mute').Id;
+  docker.inspectFault = (id) => (id === mute ? { kind: 'error' } : undefined);
+  const second = start();
+  cleanUp.push(second);
+  await eventuallyPasses(() => expect(ids()).toEqual(['simulated:mute:80', 'simulated:well:80']));
+  expect(second.lines.filter(({ msg }) => msg?.startsWith('Docker does not tell about this container'))).toHaveLength(
+    1,
+  );
+
+  docker.stop('mute');
+  docker.inspectFault = () => undefined;
+  await eventuallyPasses(() => expect(ids()).toEqual(['simulated:well:80']));
+});

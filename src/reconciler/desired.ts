@@ -59,7 +59,10 @@ export class Desired {
     this.#tell(before, NONE);
   }
 
-  /** Says that entries with an ID of this prefix are to stay though no service here means them (`-deregister on-success`). */
+  /**
+   * Says that entries with an ID of this prefix are to stay though no service here means them: their container failed
+   * (`-deregister on-success`), or Docker does not show it.
+   */
   keep(idPrefix: string, kept: boolean): void {
     if (kept) this.#kept.add(idPrefix);
     else if (this.#kept.delete(idPrefix))
