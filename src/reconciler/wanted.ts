@@ -6,6 +6,8 @@ export interface WantedEntry {
   readonly entry: Entry;
 }
 
+const NONE: readonly WantedEntry[] = [];
+
 /** What one registry shall hold, by entry key. Several containers may claim a key; one of them has it. */
 export class Wanted {
   readonly #claims = new Map<string, readonly WantedEntry[]>();
@@ -40,9 +42,9 @@ export class Wanted {
     else this.#claims.set(key, rest);
   }
 
-  #others(key: string, { id, origin }: Service): WantedEntry[] {
+  #others(key: string, { id, origin }: Service): readonly WantedEntry[] {
     const same = ({ service }: WantedEntry) => service.id === id && service.origin.containerId === origin.containerId;
-    return (this.#claims.get(key) ?? []).filter((claim) => !same(claim));
+    return this.#claims.get(key)?.filter((claim) => !same(claim)) ?? NONE;
   }
 }
 

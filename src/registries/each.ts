@@ -14,7 +14,7 @@ export async function each<T>(
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   const failures = new Map<string, Error>();
-  await inLanes(items, concurrency, async (item) => {
+  await inLanes(items, Math.min(concurrency, items.length), async (item) => {
     try {
       await work(item);
     } catch (error) {
