@@ -3,9 +3,13 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ConsulServer } from '../support/consul.ts';
 import { EtcdServer } from '../support/etcd.ts';
 import { freePort } from '../support/ports.ts';
+import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { ZooKeeperClient } from '../support/zookeeper-client.ts';
+import { ConsulKvTarget } from './model/consulkv-target.ts';
 import { sequence } from './model/steps.ts';
 import { ConsulTarget, EtcdTarget, MemoryTarget, type Target } from './model/targets.ts';
 import { play } from './model/world.ts';
+import { ZooKeeperTarget } from './model/zookeeper-target.ts';
 
 /**
  * Random lives of a host, with random faults, against the real source and reconciler. `FAULTS_SEED=<seed>` (and
@@ -16,38 +20,52 @@ const replay = process.env.FAULTS_SEED === undefined ? undefined : Number(proces
 const firstSeed = replay ?? Math.floor(Math.random() * 1_000_000_000);
 const factor = Number(process.env.FAULTS_RUNS ?? 1_000) / 1_000;
 
+/** Sequences played at once. */
+const LANES = 10;
+
 let consul: ConsulServer;
 let etcd: EtcdServer;
+let zooKeeper: ZooKeeperServer;
+let bystander: ZooKeeperClient;
 beforeAll(async () => {
-  [consul, etcd] = await Promise.all([new ConsulServer().start(), new EtcdServer().start()]);
+  [consul, etcd, zooKeeper] = await Promise.all([
+    new ConsulServer().start(),
+    new EtcdServer().start(),
+    new ZooKeeperServer().start(),
+  ]);
+  bystander = await new ZooKeeperClient(zooKeeper.address).connect();
 });
 afterAll(async () => {
-  await Promise.all([consul.dispose(), etcd.dispose()]);
+  bystander?.close();
+  await Promise.all([consul, etcd, zooKeeper].map((server) => server?.dispose()));
 });
 
 describe('after any faults and a resync the registry holds what the running containers mean', () => {
-  const memory = () => new MemoryTarget();
-  it('memory: 200 sequences', () => lanes('memory', 200, 10, memory));
-  it('Consul: 400 sequences', async () => {
-    const ports = await Promise.all(Array.from({ length: 10 }, freePort));
-    await lanes('Consul', 400, 10, (host, lane) => new ConsulTarget(consul, ports[lane % 10] ?? 0, host));
-  });
-  it('etcd: 400 sequences, half of them with --ttl', async () => {
-    const ports = await Promise.all(Array.from({ length: 10 }, freePort));
-    const ttl = (lane: number) => (lane % 2 === 0 ? undefined : 60);
-    await lanes('etcd', 400, 10, (host, lane) => new EtcdTarget(etcd, ports[lane % 10] ?? 0, host, ttl(lane)));
+  /** Every other lane of those that can has `--ttl`. */
+  const ttlOf = (lane: number) => (lane % 2 === 0 ? undefined : 60);
+  const targets: Readonly<Record<string, (host: string, port: number, lane: number) => Target>> = {
+    memory: () => new MemoryTarget(),
+    Consul: (host, port) => new ConsulTarget(consul, port, host),
+    consulkv: (host, port, lane) => new ConsulKvTarget(consul, port, host, ttlOf(lane)),
+    etcd: (host, port, lane) => new EtcdTarget(etcd, port, host, ttlOf(lane)),
+    ZooKeeper: (host, port) => new ZooKeeperTarget(zooKeeper, bystander, port, host),
+  };
+  it.each([
+    ['memory', 200],
+    ['Consul', 400],
+    ['consulkv', 200],
+    ['etcd', 400],
+    ['ZooKeeper', 200],
+  ])('%s: %i sequences', async (name, runs) => {
+    const ports = await Promise.all(Array.from({ length: LANES }, freePort));
+    await lanes(name, runs, (host, lane) => targets[name]?.(host, ports[lane % LANES] ?? 0, lane) as Target);
   });
 });
 
 /** Most of a sequence is waiting: so many are played at once, each with a seed of its own. */
-async function lanes(
-  name: string,
-  runs: number,
-  count: number,
-  target: (host: string, lane: number) => Target,
-): Promise<void> {
-  const seeds = replay === undefined ? Array.from({ length: count }, (_, lane) => firstSeed + lane) : [replay];
-  const runsEach = Math.max(1, Math.round((runs * factor) / count));
+async function lanes(name: string, runs: number, target: (host: string, lane: number) => Target): Promise<void> {
+  const seeds = replay === undefined ? Array.from({ length: LANES }, (_, lane) => firstSeed + lane) : [replay];
+  const runsEach = Math.max(1, Math.round((runs * factor) / LANES));
   console.info(`${name}: ${seeds.length} x ${runsEach} sequences, seeds ${seeds[0]} to ${seeds.at(-1)}`);
   const lanes = await Promise.allSettled(
     seeds.map(async (seed, lane) => {

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { RefusedError, type Registry } from '../../src/registries/registry.ts';
@@ -7,60 +5,21 @@ import { zooKeeper } from '../../src/registries/zookeeper.ts';
 import { eventuallyPasses, holds } from '../support/eventually.ts';
 import { FaultProxy } from '../support/proxy.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { ZooKeeperClient } from '../support/zookeeper-client.ts';
 import { reconcile } from './reconcile.ts';
 import { serviceOf } from './service.ts';
 
 const owner = { host: 'node1', engine: 'ENGINE' };
 const signal = new AbortController().signal;
 
-/** Somebody else at the same server, by the client alone. */
-class Bystander {
-  readonly client: Client;
-
-  constructor(address: string) {
-    this.client = zookeeper.createClient(address, { sessionTimeout: 5_000, retries: 0 });
-  }
-  async connect(): Promise<this> {
-    const connected = once(this.client as unknown as NodeJS.EventEmitter, 'connected');
-    this.client.connect();
-    await connected;
-    return this;
-  }
-  call<T>(send: (client: Client, done: Done<T>) => void): Promise<T | undefined> {
-    return new Promise((resolve, reject) => {
-      send(this.client, (error, value) => (error ? reject(error) : resolve(value)));
-    });
-  }
-  create(path: string, data: string, mode: number): Promise<unknown> {
-    return this.call<string>((client, done) => client.create(path, Buffer.from(data), mode, done));
-  }
-  children(path: string): Promise<string[] | undefined> {
-    return this.call<string[]>((client, done) => client.getChildren(path, done));
-  }
-  /** A node's data, and the session that it is of. */
-  read(path: string): Promise<{ text: string; session: string } | undefined> {
-    return this.call((client, done) =>
-      client.getData(path, (error, data, stat) =>
-        done(error, { text: String(data), session: stat?.ephemeralOwner.toString('hex') ?? '' }),
-      ),
-    );
-  }
-  exists(path: string): Promise<boolean> {
-    return this.call<object | null>((client, done) => client.exists(path, done)).then((stat) => stat !== null);
-  }
-  close(): void {
-    (this.client as unknown as { close(): void }).close();
-  }
-}
-
 describe('zookeeper', () => {
   let server: ZooKeeperServer;
-  let bystander: Bystander;
+  let bystander: ZooKeeperClient;
   const open: Registry[] = [];
 
   beforeAll(async () => {
     server = await new ZooKeeperServer().start();
-    bystander = await new Bystander(server.address).connect();
+    bystander = await new ZooKeeperClient(server.address).connect();
   });
   afterEach(async () => {
     await Promise.all(open.splice(0).map((registry) => registry.close()));
@@ -118,7 +77,7 @@ describe('zookeeper', () => {
   });
 
   test('a node that gliderlabs/registrator left at the same place is taken over', async () => {
-    const old = await new Bystander(server.address).connect();
+    const old = await new ZooKeeperClient(server.address).connect();
     const registry = await connect('/adopt');
     await registry.register([serviceOf(81)], signal);
     const node = {
@@ -130,7 +89,7 @@ describe('zookeeper', () => {
       Tags: [],
       Attrs: {},
     };
-    await old.create('/adopt/web/10.1.2.3:80', JSON.stringify(node), zookeeper.CreateMode.EPHEMERAL);
+    await old.create('/adopt/web/10.1.2.3:80', JSON.stringify(node), 'EPHEMERAL');
     await registry.register([serviceOf(80)], signal);
     old.close();
     await holds(async () => expect((await bystander.children('/adopt/web'))?.length).toBe(2), 500);
@@ -140,7 +99,7 @@ describe('zookeeper', () => {
   test('a persistent node, which only a person makes, is left alone', async () => {
     const registry = await connect('/manual');
     await registry.register([serviceOf(81)], signal);
-    await bystander.create('/manual/web/10.1.2.3:80', 'by hand', zookeeper.CreateMode.PERSISTENT);
+    await bystander.create('/manual/web/10.1.2.3:80', 'by hand', 'PERSISTENT');
     const failure = await registry.register([serviceOf(80)], signal).catch((error: unknown) => error);
     expect(failure).toMatchObject({ failures: new Map([['/manual/web/10.1.2.3:80', expect.any(RefusedError)]]) });
     await registry.deregister([registry.entry(serviceOf(81))], signal);
@@ -196,7 +155,7 @@ describe('zookeeper', () => {
     await using work = reconcile(registry, [serviceOf(80), serviceOf(81)]);
     await eventuallyPasses(() => expect(work.reconciler.status).toMatchObject({ up: true, queue: 0, failing: 0 }));
     await own.restart({ emptyData: true });
-    const after = await new Bystander(own.address).connect();
+    const after = await new ZooKeeperClient(own.address).connect();
     await eventuallyPasses(async () => expect(await after.children('/reconciled/web')).toHaveLength(2));
     after.close();
   });

@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { ConsulServer } from './consul.ts';
 import { EtcdServer } from './etcd.ts';
 import { ZooKeeperServer } from './zookeeper.ts';
+import { ZooKeeperClient } from './zookeeper-client.ts';
 
 /** What a registry holds of one service. */
 export interface Seen {
@@ -328,61 +327,29 @@ function legacyKeys(server: EtcdServer): Store {
 
 /** Read by a new session each time, as one from before would not get over a server that lost its data. */
 function zooKeeperNodes(server: ZooKeeperServer): Store {
-  const walk = async (client: Client, path: string): Promise<Pair[]> => {
-    const names = await call<string[]>((done) => client.getChildren(path, done)).catch(() => []);
+  const session = () => new ZooKeeperClient(server.address).connect();
+  const walk = async (client: ZooKeeperClient, path: string): Promise<Pair[]> => {
+    const names = await client.children(path).catch(() => []);
     const below = await Promise.all((names ?? []).map((name) => walk(client, `${path}/${name}`)));
-    const node = await call<Pair>((done) =>
-      client.getData(path, (error, data, stat) => {
-        const { czxid, mzxid } = (stat ?? {}) as { czxid?: Buffer; mzxid?: Buffer };
-        const stamp = `${czxid?.toString('hex')} ${mzxid?.toString('hex')}`;
-        done(error, { key: path, value: data?.toString() ?? '', stamp });
-      }),
-    ).catch(() => undefined);
-    return node === undefined ? [] : [node, ...below.flat()];
+    const node = await client.read(path).catch(() => undefined);
+    return node === undefined ? [] : [{ key: path, value: node.text, stamp: node.stamp }, ...below.flat()];
   };
   const list = async (root: string) => {
-    const client = await session(server);
-    try {
-      return (await walk(client, root)).filter(({ key }) => key !== root);
-    } finally {
-      await end(client);
-    }
+    await using client = await session();
+    return (await walk(client, root)).filter(({ key }) => key !== root);
   };
   return {
     // A folder holds nothing.
     pairs: async (root) => (await list(root.replace(/\/$/, ''))).filter(({ value }) => value !== ''),
     allKeys: async () => (await list('/services')).map(({ key }) => key).filter((key) => key.split('/').length > 3),
     put: async (key, value) => {
-      const client = await session(server);
+      const client = await session();
       const parts = key.split('/').slice(1, -1);
       for (const [at] of parts.entries()) {
-        const folder = `/${parts.slice(0, at + 1).join('/')}`;
-        const { PERSISTENT } = zookeeper.CreateMode;
-        await call<string>((done) => client.create(folder, Buffer.alloc(0), PERSISTENT, done)).catch(() => {});
+        await client.create(`/${parts.slice(0, at + 1).join('/')}`, '', 'PERSISTENT').catch(() => {});
       }
-      await call<string>((done) => client.create(key, Buffer.from(value), zookeeper.CreateMode.EPHEMERAL, done));
-      return () => end(client);
+      await client.create(key, value, 'EPHEMERAL');
+      return async () => client.close();
     },
   };
-}
-
-async function session(server: ZooKeeperServer): Promise<Client> {
-  const client = zookeeper.createClient(server.address, { sessionTimeout: 10_000, retries: 0 });
-  const connected = once(client as unknown as NodeJS.EventEmitter, 'connected', { signal: AbortSignal.timeout(5_000) });
-  client.connect();
-  await connected.catch(async (error: unknown) => {
-    await end(client);
-    throw error;
-  });
-  return client;
-}
-
-async function end(client: Client): Promise<void> {
-  (client as unknown as { close(): void }).close();
-}
-
-function call<T>(send: (done: Done<T>) => void): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    send((error, value) => (error ? reject(error) : resolve(value)));
-  });
 }

@@ -30,7 +30,7 @@ export interface Target extends AsyncDisposable {
 const SLOW = 40;
 
 /** A server behind a proxy that is a bad network. */
-abstract class Remote {
+export abstract class Remote {
   readonly outlives = true;
   readonly proxy: FaultProxy;
   readonly host: string;
@@ -59,6 +59,11 @@ abstract class Remote {
   }
 
   abstract empty(): Promise<void>;
+}
+
+/** The expectation of a registry that holds a name, an address and a port alone. */
+export function withoutTagsAndHealth(expected: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...expected].map(([id, text]) => [id, text.replace(/ \[.*$/, '')]));
 }
 
 interface AgentService {
@@ -173,10 +178,7 @@ export class EtcdTarget extends Remote implements Target {
     await this.#call('put', { key: base64(claimKey), value: base64(JSON.stringify(claim)) });
   }
 
-  /** Tags and health are nothing that it holds. */
-  comparable(expected: ReadonlyMap<string, string>): Map<string, string> {
-    return new Map([...expected].map(([id, text]) => [id, text.replace(/ \[.*$/, '')]));
-  }
+  readonly comparable = withoutTagsAndHealth;
 
   async own(): Promise<Map<string, string>> {
     const foreign = new Set(this.#foreignKeys());
