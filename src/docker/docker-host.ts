@@ -64,6 +64,7 @@ export class DockerHost {
 
   async info(signal: AbortSignal): Promise<EngineInfo> {
     const info = await this.#get<{ Name?: string; ID?: string; ServerVersion?: string }>('/info', signal);
+    if (typeof info !== 'object' || info === null || Array.isArray(info)) throw new Error(NOT_DOCKER);
     return { hostname: info.Name ?? '', id: info.ID ?? '', version: info.ServerVersion ?? '' };
   }
 
@@ -71,6 +72,8 @@ export class DockerHost {
   async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
     const path = all ? '/containers/json?all=1' : '/containers/json';
     const containers = await this.#get<ListedContainer[]>(path, signal, LIST_TIMEOUT);
+    if (!Array.isArray(containers) || containers.some((one) => typeof one?.Id !== 'string'))
+      throw new Error(NOT_DOCKER);
     return containers.map((container) => ({
       id: container.Id,
       name: containerName(container.Names?.[0]),
@@ -83,7 +86,9 @@ export class DockerHost {
   /** @returns undefined when there is no such container */
   async inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
     if (!REFERENCE.test(containerId)) return undefined;
-    return this.#get<ContainerSnapshot>(`/containers/${containerId}/json`, signal).catch(unlessMissing);
+    const snapshot = await this.#get<ContainerSnapshot>(`/containers/${containerId}/json`, signal).catch(unlessMissing);
+    if (snapshot !== undefined && typeof snapshot?.Id !== 'string') throw new Error(NOT_DOCKER);
+    return snapshot;
   }
 
   /** The names of an image, `redis:latest`; none when it has none, or is gone. */
@@ -132,6 +137,9 @@ export class DockerHost {
     return this.#http.request<T>('GET', path, { signal, timeoutMs }).catch(throwPlain);
   }
 }
+
+/** A proxy's page, say: it must not be taken for news that a container has changed. */
+const NOT_DOCKER = "this is no answer of Docker's";
 
 /** Docker's own words, where it gave some. */
 function throwPlain(error: unknown): never {

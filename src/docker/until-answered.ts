@@ -1,4 +1,5 @@
-import pRetry, { type RetryContext } from 'p-retry';
+import type { RetryContext } from 'p-retry';
+import { retrying } from '../async/retrying.ts';
 
 /** Tries until Docker answers, however long that takes, a little less often each time. Rejects on abort only. */
 export function untilAnswered<T>(
@@ -6,7 +7,7 @@ export function untilAnswered<T>(
   signal: AbortSignal,
   onFailure: (failure: RetryContext) => void,
 ): Promise<T> {
-  return pRetry(work, {
+  return retrying(work, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 250,
     maxTimeout: 5_000,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
 import { inLanes } from '../async/lanes.ts';
+import { retrying } from '../async/retrying.ts';
 import { batches } from '../batches.ts';
 import type { Action, Observer, RegistryStatus } from '../observer.ts';
 import type { Logger } from '../ops/index.ts';
@@ -134,7 +134,7 @@ export class Reconciler {
 
   async #connect(first: boolean, signal: AbortSignal): Promise<void> {
     let away = false;
-    await pRetry(() => this.registry.connect(signal), {
+    await retrying(() => this.registry.connect(signal), {
       retries: first ? this.#options.retryAttempts : Number.POSITIVE_INFINITY,
       minTimeout: this.#options.retryIntervalMs,
       maxTimeout: Math.max(LONGEST_WAIT, this.#options.retryIntervalMs),

@@ -1,7 +1,7 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
-import pRetry from 'p-retry';
 import { asError } from '../as-error.ts';
 import { Losses } from '../async/losses.ts';
+import { retrying } from '../async/retrying.ts';
 import { unlessAborted } from '../async/unless-aborted.ts';
 import { hostPort } from '../host-port.ts';
 
@@ -183,7 +183,7 @@ export class ZooKeeperSession {
     const forever = Number.POSITIVE_INFINITY;
     const timing = { retries: forever, minTimeout: 100, maxTimeout: 500, randomize: true };
     const options = { ...timing, signal: this.#closed.signal, shouldRetry: () => true };
-    await pRetry(async () => this.#connection ?? (await this.#open()), options).catch(noop);
+    await retrying(async () => this.#connection ?? (await this.#open()), options).catch(noop);
   }
 }
 

@@ -33,6 +33,8 @@ export interface SimulatedDockerOptions {
 export type InspectFault =
   | { readonly kind: 'error'; readonly status?: number }
   | { readonly kind: 'hang' }
+  /** With status 200. */
+  | { readonly kind: 'answer'; readonly body: string }
   | { readonly kind: 'slow'; readonly delayMs: number };
 
 /**
@@ -458,6 +460,7 @@ export class SimulatedDocker implements AsyncDisposable {
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'error') return fail(response, fault.status ?? 500, 'the simulated engine fails here');
     if (fault?.kind === 'slow') await delay(fault.delayMs);
+    if (fault?.kind === 'answer') return send(response, 200, Buffer.from(fault.body));
     if (container === undefined || !this.#containers.has(container.id)) {
       return fail(response, 404, `No such container: ${ref}`);
     }
