@@ -1,5 +1,12 @@
 import type { Dispatcher } from 'undici';
 
+export interface Limits {
+  /** Milliseconds for all of it. */
+  readonly timeoutMs: number;
+  /** Bytes of the answer. */
+  readonly maxBytes: number;
+}
+
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -9,18 +16,19 @@ export interface Answer {
  * One request with its whole answer. It stands on undici's `dispatch`, for its `request` makes a stream and an abort
  * signal for each: at ten thousand containers these cost as much as all the rest of an inspection.
  *
- * @throws the signal's reason; "no answer in time" after so many milliseconds; undici's own errors
+ * @throws the signal's reason; "no answer in time", or "the answer is too long"; undici's own errors
  */
 export function exchange(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
-  timeoutMs: number,
+  { timeoutMs, maxBytes }: Limits,
   signal: AbortSignal,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
     let failure: Error | undefined;
     let status = 0;
+    let bytes = 0;
     const chunks: Buffer[] = [];
     const settle = () => {
       clearTimeout(timer);
@@ -46,6 +54,8 @@ export function exchange(
       },
       onResponseData(_, chunk) {
         chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > maxBytes) giveUp(new Error('the answer is too long'));
       },
       onResponseEnd() {
         settle();

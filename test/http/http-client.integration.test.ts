@@ -26,7 +26,7 @@ afterEach(async () => {
 
 const port = () => (server.address() as AddressInfo).port;
 
-function client(options: { maxSockets?: number; viaDial?: boolean } = {}): HttpClient {
+function client(options: { maxSockets?: number; maxBytes?: number; viaDial?: boolean } = {}): HttpClient {
   const { viaDial = false, ...rest } = options;
   const made = new HttpClient({
     baseUrl: `http://127.0.0.1:${viaDial ? 1 : port()}`,
@@ -80,6 +80,22 @@ describe('an HTTP client', () => {
       await expect(client().request('GET', '/', { signal, timeoutMs: 50 })).rejects.toThrow('no answer in time');
     }
     await eventuallyPasses(() => expect(asked.map(({ destroyed }) => destroyed)).toEqual([true, true]));
+  });
+
+  it('gives up an answer that has no end', async () => {
+    const ended = Promise.withResolvers<void>();
+    answer = (_, response) => {
+      response.once('close', ended.resolve);
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(10_000)));
+      };
+      response.on('drain', more);
+      more();
+    };
+    await expect(client({ maxBytes: 1_000_000 }).request('GET', '/', { signal })).rejects.toThrow(
+      'the answer is too long',
+    );
+    await ended.promise;
   });
 
   it('ends with the signal’s reason, also where the request still waits for a connection', async () => {
