@@ -1,5 +1,6 @@
 import type { Logger } from '../../../src/ops/index.ts';
 import { createRegistry, type Owner, type Registry } from '../../../src/registries/index.ts';
+import { eventuallyPasses } from '../../support/eventually.ts';
 import type { ZooKeeperServer } from '../../support/zookeeper.ts';
 import type { ZooKeeperClient } from '../../support/zookeeper-client.ts';
 import { Remote, type Target } from './targets.ts';
@@ -45,10 +46,16 @@ export class ZooKeeperTarget extends Remote implements Target {
     // An operator's own, another host's, and that of a host whose name begins like ours.
     const mark = { 'registrator-host': number === 1 ? 'another' : `${this.host}-2`, 'registrator-engine': 'another' };
     const body: Body = { Name: 'web', IP: '10.0.0.1', PublicPort, ...(number === 0 ? {} : { Attrs: mark }) };
-    for (const folder of [this.#path, `${this.#path}/web`])
-      await this.#client.create(folder, '', 'PERSISTENT').catch(() => undefined);
-    await this.#client.remove(path).catch(() => undefined);
-    await this.#client.create(path, JSON.stringify(body), 'PERSISTENT');
+    // Registrator may remove the folder meanwhile, which its own last node has left empty.
+    await eventuallyPasses(
+      async () => {
+        for (const folder of [this.#path, `${this.#path}/web`])
+          await this.#client.create(folder, '', 'PERSISTENT').catch(() => undefined);
+        await this.#client.remove(path).catch(() => undefined);
+        await this.#client.create(path, JSON.stringify(body), 'PERSISTENT');
+      },
+      { everyMs: 5 },
+    );
   }
 
   /** A node has no health, and there is one for each name and address: that of the container which started last. */
