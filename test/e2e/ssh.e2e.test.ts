@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DockerEngine } from '../support/engine.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
-import { Registrator } from '../support/registrator.ts';
+import { Registrator, runRegistrator } from '../support/registrator.ts';
 import { SshServer } from '../support/ssh.ts';
 
 let engine: DockerEngine;
@@ -32,6 +32,7 @@ describe('DOCKER_HOST=ssh://', () => {
     const { registrator, http } = await start({ PATH: server.clientPath });
     await using _ = registrator;
     await registrator.waitForLog('looked at every container');
+    expect(await server.connections()).toBeGreaterThan(0);
     const names = async () => (await fetch(`http://127.0.0.1:${http}/v1/catalog/services`)).text();
     await engine.run('-P', '--name', 'cache', 'redis');
     await eventuallyPasses(async () => expect(await names()).toContain('"redis"'));
@@ -42,6 +43,17 @@ describe('DOCKER_HOST=ssh://', () => {
     await registrator.waitForLog('Docker answers again');
     await eventuallyPasses(async () => expect(await names()).not.toContain('"redis"'));
     expect(await registrator.stop()).toBe(0);
+    await eventuallyPasses(async () => expect(await server.connections()).toBe(0));
+  });
+
+  it('does for the commands that look once, too, which leave no ssh behind', async () => {
+    await engine.run('-P', '--name', 'web', 'redis');
+    const env = { PATH: server.clientPath };
+    const { code, stdout } = await runRegistrator(['check', 'web', '--ip', '10.1.2.3'], { host: host(), env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/web +6379\/tcp +redis +10\.1\.2\.3:\d+/);
+    await eventuallyPasses(async () => expect(await server.connections()).toBe(0));
+    await engine.docker('rm', '-f', 'web');
   });
 
   it('does not speak to a server whose key is not the known one, and says so', async () => {

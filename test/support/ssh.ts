@@ -33,6 +33,12 @@ export class SshServer extends Server {
     writeFileSync(join(this.dir, 'known_hosts'), `[127.0.0.1]:${this.#port} ${key}`);
   }
 
+  /** Clients that are there now. */
+  async connections(): Promise<number> {
+    const found = run('pgrep', ['-c', '-f', join(this.dir, 'ssh_config')]);
+    return Number((await found.catch((error: { stdout: string }) => error)).stdout);
+  }
+
   /** Ends the server, and with it every connection, which would go on otherwise. */
   override async kill9(): Promise<void> {
     await super.kill9();
