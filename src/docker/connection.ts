@@ -88,11 +88,14 @@ function certificates(env: Environment): NonNullable<HttpTarget['tls']> {
 }
 
 function overSsh(authority: string): DockerConnection {
-  const { hostname, port, username } = parseAuthority(authority);
+  const { hostname, port, username, pathname } = parseAuthority(authority);
+  // A shell over there reads it.
+  if (!/^[\w./-]*$/.test(pathname)) throw new Error('DOCKER_HOST names a socket behind ssh:// that is no plain path.');
   const ssh = {
     host: hostname.replace(/^\[|\]$/g, ''),
     ...(port === '' ? {} : { port }),
     ...(username === '' ? {} : { user: decodeURIComponent(username) }),
+    ...(pathname === '/' ? {} : { socketPath: pathname }),
   };
   // Each is a login: sshd turns away who comes with more than ten at once (its MaxStartups).
   return { target: { baseUrl: BASE_URL, dial: () => dialOverSsh(ssh), maxSockets: 4 }, name: `ssh://${hostname}` };

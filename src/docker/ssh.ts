@@ -5,17 +5,20 @@ export interface SshHost {
   readonly host: string;
   readonly port?: string;
   readonly user?: string;
+  /** The engine's socket over there, where it is not the one that `docker` there takes. */
+  readonly socketPath?: string;
 }
 
 /**
  * A connection to the Docker engine behind an SSH server, made as Docker's own CLI makes it (docker/cli, `connhelper`):
  * by the `ssh` command, so that its configuration, keys and known hosts count, and `docker system dial-stdio` over there.
  */
-export function dialOverSsh({ host, port, user }: SshHost): Duplex {
+export function dialOverSsh({ host, port, user, socketPath }: SshHost): Duplex {
   const where = [...(user === undefined ? [] : ['-l', user]), ...(port === undefined ? [] : ['-p', port]), '--', host];
   // In batch mode it asks for no password: nobody sits here.
   const options = ['-T', '-o', 'ConnectTimeout=30', '-o', 'BatchMode=yes'];
-  return new SshConnection(host, spawn('ssh', [...options, ...where, 'docker', 'system', 'dial-stdio']));
+  const docker = ['docker', ...(socketPath === undefined ? [] : ['--host', `unix://${socketPath}`])];
+  return new SshConnection(host, spawn('ssh', [...options, ...where, ...docker, 'system', 'dial-stdio']));
 }
 
 /** What goes through the command's stdin and stdout. Fails, when the command ends, with what it said. */

@@ -41,6 +41,8 @@ describe('which Docker is watched', () => {
     [{ DOCKER_HOST: 'ftp://x' }, 'must begin with unix://, tcp://, ssh:// or npipe://'],
     [{ DOCKER_HOST: 'unix://' }, 'names no socket'],
     [{ DOCKER_HOST: 'tcp://a b' }, 'no valid host and port'],
+    [{ DOCKER_HOST: 'ssh://host/$(reboot)' }, 'no plain path'],
+    [{ DOCKER_HOST: 'ssh://host/x;y' }, 'no plain path'],
     [{ DOCKER_HOST: 'tcp://h:1', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' }, 'ca.pem cannot be read'],
   ])('refuses %j with a sentence', (env, words) => {
     expect(() => dockerConnection(env)).toThrow(words);

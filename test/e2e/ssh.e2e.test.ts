@@ -56,6 +56,17 @@ describe('DOCKER_HOST=ssh://', () => {
     await engine.docker('rm', '-f', 'web');
   });
 
+  it('takes the engine’s socket from the path, as Docker’s own command does', async () => {
+    await using other = await new SshServer('unix:///nowhere.sock').start();
+    await engine.run('-P', '--name', 'web', 'redis');
+    const env = { PATH: other.clientPath };
+    const address = `ssh://${userInfo().username}@127.0.0.1:${other.port}`;
+    const check = (path: string) => runRegistrator(['check', 'web', '--ip', '10.1.2.3'], { host: address + path, env });
+    expect((await check(engine.socket)).stdout).toContain('redis');
+    expect((await check('')).stderr).toContain('/nowhere.sock');
+    await engine.docker('rm', '-f', 'web');
+  });
+
   it('does not speak to a server whose key is not the known one, and says so', async () => {
     server.trust(false);
     const { registrator } = await start({ PATH: server.clientPath });
