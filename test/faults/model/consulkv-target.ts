@@ -1,7 +1,7 @@
 import type { Logger } from '../../../src/ops/index.ts';
 import { createRegistry, type Owner, type Registry } from '../../../src/registries/index.ts';
 import type { ConsulServer } from '../../support/consul.ts';
-import { Remote, type Target, withoutTagsAndHealth } from './targets.ts';
+import { foreignIds, portsByNumber, Remote, type Target, withoutTagsAndHealth } from './targets.ts';
 
 interface Pair {
   readonly Key: string;
@@ -56,16 +56,11 @@ export class ConsulKvTarget extends Remote implements Target {
 
   async foreign(): Promise<Map<number, number>> {
     const values = new Map((await this.#pairs()).map(({ Key, Value }) => [Key, text(Value)]));
-    return new Map(
-      this.#foreignKeys().flatMap((key, number) => {
-        const value = values.get(key);
-        return value === undefined ? [] : [[number, Number(value.split(':')[1])] as const];
-      }),
-    );
+    return portsByNumber(this.#foreignKeys().map((key) => values.get(key)?.split(':')[1]));
   }
 
   #foreignKeys(): string[] {
-    return [`operators`, `own-${this.host}-2-a`, `${this.host}-2:a:80`].map((id) => `${this.#prefix}/web/${id}`);
+    return foreignIds(this.host).map((id) => `${this.#prefix}/web/${id}`);
   }
 
   async #pairs(): Promise<readonly Pair[]> {

@@ -66,6 +66,16 @@ export function withoutTagsAndHealth(expected: ReadonlyMap<string, string>): Map
   return new Map([...expected].map(([id, text]) => [id, text.replace(/ \[.*$/, '')]));
 }
 
+/** An operator's own, and two of hosts whose names begin like ours: the IDs of what `putForeign` puts, by number. */
+export const foreignIds = (host: string) => [`operators-${host}`, `own-${host}-2-a`, `${host}-2:a:80`];
+
+/** For `Target.foreign`: the ports of those that are there. */
+export function portsByNumber(ports: readonly (string | number | undefined)[]): Map<number, number> {
+  return new Map(
+    [...ports.entries()].flatMap(([number, port]) => (port === undefined ? [] : [[number, Number(port)]])),
+  );
+}
+
 interface AgentService {
   readonly ID: string;
   readonly Service: string;
@@ -111,29 +121,19 @@ export class ConsulTarget extends Remote implements Target {
   }
 
   async putForeign(number: number, Port: number): Promise<void> {
-    const id = this.#foreignIds()[number];
+    const id = foreignIds(this.host)[number];
     const Meta = number === 1 ? { 'registrator-host': `${this.host}-2`, 'registrator-engine': 'another' } : {};
     await this.#consul.api('PUT', '/v1/agent/service/register', { ID: id, Name: 'web', Port, Meta });
   }
 
   async own(): Promise<Map<string, string>> {
-    const foreign = new Set(this.#foreignIds());
+    const foreign = new Set(foreignIds(this.host));
     return new Map([...(await this.#held())].filter(([id]) => !foreign.has(id)));
   }
 
   async foreign(): Promise<Map<number, number>> {
     const held = await this.#held();
-    return new Map(
-      this.#foreignIds().flatMap((id, number) => {
-        const port = /:(\d+) /.exec(held.get(id) ?? '')?.[1];
-        return port === undefined ? [] : [[number, Number(port)] as const];
-      }),
-    );
-  }
-
-  /** An operator's own, and two of hosts whose names begin like ours. */
-  #foreignIds(): string[] {
-    return [`operators-${this.host}`, `own-${this.host}-2-a`, `${this.host}-2:a:80`];
+    return portsByNumber(foreignIds(this.host).map((id) => /:(\d+) /.exec(held.get(id) ?? '')?.[1]));
   }
 
   /** Of this sequence, whoever's: other sequences use the same agent. */
@@ -191,26 +191,20 @@ export class EtcdTarget extends Remote implements Target {
       own.set(id, expires === (this.ttl !== undefined) ? `${name} ${value}` : `${key} has the lease ${lease}`);
     }
     const claimed = (await this.#list(this.#claims)).map(({ key }) => key.slice(this.#claims.length));
-    const foreignIds = this.#foreignKeys().map((key) => key.slice(key.lastIndexOf('/') + 1));
     for (const claim of claimed) {
       const id = claim.slice(claim.lastIndexOf('%2F') + 3);
-      if (!own.has(id) && !foreignIds.includes(id)) own.set(`the claim of ${id}`, 'is there without a key');
+      if (!own.has(id) && !foreignIds(this.host).includes(id)) own.set(`the claim of ${id}`, 'is there without a key');
     }
     return own;
   }
 
   async foreign(): Promise<Map<number, number>> {
     const values = new Map((await this.#list(`${this.#prefix}/`)).map(({ key, value }) => [key, value]));
-    return new Map(
-      this.#foreignKeys().flatMap((key, number) => {
-        const value = values.get(key);
-        return value === undefined ? [] : [[number, Number(value.split(':')[1])] as const];
-      }),
-    );
+    return portsByNumber(this.#foreignKeys().map((key) => values.get(key)?.split(':')[1]));
   }
 
   #foreignKeys(): string[] {
-    return [`operators`, `own-${this.host}-2-a`, `${this.host}-2:a:80`].map((id) => `${this.#prefix}/web/${id}`);
+    return foreignIds(this.host).map((id) => `${this.#prefix}/web/${id}`);
   }
 
   get #claims(): string {

@@ -3,7 +3,7 @@ import { createRegistry, type Owner, type Registry } from '../../../src/registri
 import { eventuallyPasses } from '../../support/eventually.ts';
 import type { ZooKeeperServer } from '../../support/zookeeper.ts';
 import type { ZooKeeperClient } from '../../support/zookeeper-client.ts';
-import { Remote, type Target } from './targets.ts';
+import { portsByNumber, Remote, type Target } from './targets.ts';
 
 interface Body {
   readonly Name: string;
@@ -86,12 +86,7 @@ export class ZooKeeperTarget extends Remote implements Target {
 
   async foreign(): Promise<Map<number, number>> {
     const nodes = await this.#nodes();
-    return new Map(
-      this.#foreignPaths().flatMap((path, number) => {
-        const node = nodes.get(path);
-        return node === undefined ? [] : [[number, node.body.PublicPort] as const];
-      }),
-    );
+    return portsByNumber(this.#foreignPaths().map((path) => nodes.get(path)?.body.PublicPort));
   }
 
   #foreignPaths(): string[] {
