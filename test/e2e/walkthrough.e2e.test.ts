@@ -202,7 +202,8 @@ describe('consul://, a real agent', () => {
       'redis',
     );
     await registrator.waitForLog('registered');
-    expect(await consul.api('GET', '/v1/catalog/service/redis')).toHaveLength(1);
+    // Consul's agent tells its servers a moment later.
+    await eventuallyPasses(async () => expect(await consul.api('GET', '/v1/catalog/service/redis')).toHaveLength(1));
     await registrator.waitForLog(
       ({ level, msg, container }) => level === 'warn' && container === 'odd' && /SERVICE_LONG/.test(msg ?? ''),
     );
