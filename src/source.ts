@@ -11,7 +11,7 @@ import {
 import type { DockerStatus, Observer } from './observer.ts';
 import type { Logger } from './ops/index.ts';
 import { backoff, type Desired, KeyedQueue } from './reconciler/index.ts';
-import { type DeriveOptions, joinedContainer, swarmServiceId } from './services/index.ts';
+import { type DeriveOptions, idPrefix, joinedContainer, swarmServiceId } from './services/index.ts';
 
 export interface SourceOptions {
   readonly derive: DeriveOptions;
@@ -218,9 +218,8 @@ export class Source {
     this.#desired.keep(prefix, true);
   }
 
-  /** What the IDs of a container's services begin with, unless its labels give others. */
   #idPrefix(name: string): string {
-    return `${this.#options.derive.hostname}:${containerName(name)}:`;
+    return idPrefix(this.#options.derive.hostname, containerName(name));
   }
 
   #completeWhenAllSeen(): void {

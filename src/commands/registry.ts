@@ -5,6 +5,7 @@ import { hostPort } from '../host-port.ts';
 import type { Logger } from '../ops/index.ts';
 import type { Options } from '../options.ts';
 import { BatchError, createRegistry, type Entry, type Registry } from '../registries/index.ts';
+import { idPrefix } from '../services/index.ts';
 import { failedOnItsOwn } from '../source.ts';
 import { Host } from './host.ts';
 import { table } from './table.ts';
@@ -123,7 +124,7 @@ async function compare(registry: Registry, host: Host, options: Options, signal:
   const looked = await host.lookAtAll(onSuccess, signal);
   const kept = looked
     .filter(({ snapshot }) => onSuccess && failedOnItsOwn(snapshot))
-    .map(({ snapshot }) => `${host.owner.host}:${containerName(snapshot.Name)}:`);
+    .map(({ snapshot }) => idPrefix(host.owner.host, containerName(snapshot.Name)));
   const wanted = new Map(
     looked
       .flatMap(({ derivation }) => derivation.services.map((service) => registry.entry(service)))

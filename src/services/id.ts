@@ -3,6 +3,9 @@ import { fieldText, type PortFields } from './fields.ts';
 import { quote } from './quote.ts';
 import type { Report } from './report.ts';
 
+/** What the IDs of a container's services begin with, unless its labels give others; the exposed port follows. */
+export const idPrefix = (hostname: string, containerName: string) => `${hostname}:${containerName}:`;
+
 /** Gives the services of one container their IDs, each another one: on a registry they would overwrite each other. */
 export class ServiceIds {
   readonly #prefix: string;
@@ -12,7 +15,7 @@ export class ServiceIds {
 
   /** @param grouped whether the container offers more than one port */
   constructor(hostname: string, { name }: Container, grouped: boolean, report: Report) {
-    this.#prefix = `${hostname}:${name}`;
+    this.#prefix = idPrefix(hostname, name);
     this.#grouped = grouped;
     this.#report = report;
   }
@@ -34,7 +37,7 @@ export class ServiceIds {
 
   #wanted(fields: PortFields, port: ContainerPort, protocol: string): string {
     const given = fieldText(fields, 'id');
-    if (given === undefined) return `${this.#prefix}:${port.number}${protocol}`;
+    if (given === undefined) return `${this.#prefix}${port.number}${protocol}`;
     const range = fields.get('id')?.ports;
     const forThisPort = range !== undefined && range.first === range.last;
     return this.#grouped && !forThisPort ? `${given}-${port.number}${protocol}` : given;
