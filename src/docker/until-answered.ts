@@ -13,7 +13,6 @@ export function untilAnswered<T>(
     maxTimeout: 5_000,
     randomize: true,
     signal,
-    shouldRetry: () => true,
     onFailedAttempt: onFailure,
   });
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { type buildConnector, type Dispatcher, errors, Pool } from 'undici';
+import { asError } from '../as-error.ts';
 import { inTime } from '../async/in-time.ts';
 import { Losses } from '../async/losses.ts';
 import { exchange } from './exchange.ts';
@@ -26,6 +27,8 @@ export interface HttpTarget {
   /** Connections at once; 48 by default. */
   readonly maxSockets?: number;
 }
+
+const DEFAULTS = { timeoutMs: 10_000, maxBytes: 2 ** 28, maxSockets: 48 };
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
@@ -59,29 +62,33 @@ const TLS_ENDED = 'the server ended the TLS connection; does it ask for another 
 
 /** A keep-alive HTTP client for one server that notices when the server drops its connections. */
 export class HttpClient {
-  readonly #target: HttpTarget;
+  readonly #target: HttpTarget & typeof DEFAULTS;
   readonly #losses = new Losses();
   #pool: Pool;
   #closed = false;
 
   constructor(target: HttpTarget) {
-    this.#target = target;
+    this.#target = { ...DEFAULTS, ...target };
     this.#pool = this.#open();
   }
 
   /** @throws HttpStatusError for a status of 300 or more, another Error (without the URL's secrets) when there was no answer. */
   async request<T>(method: Method, path: string, request: HttpRequest): Promise<T> {
-    const { signal, timeoutMs = this.#target.timeoutMs ?? 10_000 } = request;
-    const { maxBytes = 2 ** 28 } = this.#target;
+    const { signal, timeoutMs = this.#target.timeoutMs } = request;
     this.#check(signal);
-    const sent = exchange(this.#pool, this.#written(method, path, request), { timeoutMs, maxBytes }, signal);
+    const sent = exchange(
+      this.#pool,
+      this.#written(method, path, request),
+      { timeoutMs, maxBytes: this.#target.maxBytes },
+      signal,
+    );
     const { status, text } = await sent.catch((error: unknown) => this.#throwUnanswered(error, signal));
     return answered(status, text);
   }
 
   /** As `request`; resolves when the server has begun to answer. The stream fails when the signal aborts. */
   async stream(path: string, request: HttpRequest): Promise<Readable> {
-    const { signal, timeoutMs = this.#target.timeoutMs ?? 10_000 } = request;
+    const { signal, timeoutMs = this.#target.timeoutMs } = request;
     this.#check(signal);
     const send = (abort: AbortSignal) => this.#pool.request({ ...this.#written('GET', path, request), signal: abort });
     const sent = inTime(timeoutMs, signal, send);
@@ -107,7 +114,7 @@ export class HttpClient {
   }
 
   #open(): Pool {
-    const { baseUrl, socketPath, dial, tls, maxSockets = 48 } = this.#target;
+    const { baseUrl, socketPath, dial, tls, maxSockets } = this.#target;
     const socket = { ...tls, timeout: CONNECT_TIMEOUT, ...(socketPath === undefined ? {} : { socketPath }) };
     const pool = new Pool(baseUrl, {
       connections: maxSockets,
@@ -184,7 +191,7 @@ function read(text: string): unknown {
 }
 
 function unanswered(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
+  if (!(error instanceof Error)) return asError(error);
   if (error instanceof errors.ConnectTimeoutError) return new Error('no answer in time');
   // Where a name has several addresses, one error for each.
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;

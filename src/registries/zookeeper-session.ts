@@ -182,7 +182,7 @@ export class ZooKeeperSession {
   async #reconnect(): Promise<void> {
     const forever = Number.POSITIVE_INFINITY;
     const timing = { retries: forever, minTimeout: 100, maxTimeout: 500, randomize: true };
-    const options = { ...timing, signal: this.#closed.signal, shouldRetry: () => true };
+    const options = { ...timing, signal: this.#closed.signal };
     await retrying(async () => this.#connection ?? (await this.#open()), options).catch(noop);
   }
 }
