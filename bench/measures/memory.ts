@@ -32,10 +32,11 @@ export async function memory({ program, containers, say }: BenchOptions): Promis
       samples.push((await subject.vitals()).rss);
       await delay(1_000);
     }
-    rss.push(median(samples));
+    const usual = median(samples);
+    rss.push(usual);
     peak = (await subject.vitals()).maxRss;
-    say(`memory: ${size} containers ${MiB(median(samples))}, at most ${MiB(peak)}`);
-    points.push({ series: 'memory (RSS), MiB', containers: size, value: median(samples) / 2 ** 20 });
+    say(`memory: ${size} containers ${MiB(usual)}, at most ${MiB(peak)}`);
+    points.push({ series: 'memory (RSS), MiB', containers: size, value: usual / 2 ** 20 });
     points.push({ series: 'CPU of the cold start, s', containers: size, value: cpu / 1_000 });
     if (size > 0) points.push({ series: 'cold start, s', containers: size, value: taken / 1_000 });
   }

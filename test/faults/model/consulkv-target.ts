@@ -1,5 +1,5 @@
 import type { Logger } from '../../../src/ops/index.ts';
-import { createRegistry, type Owner, type Registry } from '../../../src/registries/index.ts';
+import type { Owner, Registry } from '../../../src/registries/index.ts';
 import type { ConsulServer } from '../../support/consul.ts';
 import { foreignIds, portsByNumber, Remote, type Target, withoutTagsAndHealth } from './targets.ts';
 
@@ -11,14 +11,12 @@ interface Pair {
 
 /** Consul's KV store, under a prefix of the sequence's own. */
 export class ConsulKvTarget extends Remote implements Target {
-  readonly ttl?: number;
   readonly comparable = withoutTagsAndHealth;
   readonly #consul: ConsulServer;
 
   constructor(consul: ConsulServer, listen: number, host: string, ttl: number | undefined) {
-    super(consul.httpPort, listen, host);
+    super(consul.httpPort, listen, host, ttl);
     this.#consul = consul;
-    if (ttl !== undefined) this.ttl = ttl;
   }
 
   get #prefix(): string {
@@ -26,8 +24,7 @@ export class ConsulKvTarget extends Remote implements Target {
   }
 
   open(owner: Owner, log: Logger): Promise<Registry> {
-    const uri = `consulkv://${this.proxy.address}/${this.#prefix}`;
-    return createRegistry(uri, { owner, env: {}, log, ...(this.ttl === undefined ? {} : { ttl: this.ttl }) });
+    return this.connect('consulkv', `/${this.#prefix}`, owner, log);
   }
 
   async empty(): Promise<void> {

@@ -35,10 +35,19 @@ export abstract class Remote {
   readonly proxy: FaultProxy;
   readonly host: string;
 
+  readonly ttl?: number;
+
   /** @param listen a port that no client is given meanwhile */
-  constructor(port: number, listen: number, host: string) {
+  constructor(port: number, listen: number, host: string, ttl?: number) {
     this.proxy = new FaultProxy(port, listen);
     this.host = host;
+    if (ttl !== undefined) this.ttl = ttl;
+  }
+
+  /** The registry behind the proxy, at a path that is empty or begins with a slash. */
+  protected connect(scheme: string, path: string, owner: Owner, log: Logger): Promise<Registry> {
+    const context = { owner, env: {}, log, ...(this.ttl === undefined ? {} : { ttl: this.ttl }) };
+    return createRegistry(`${scheme}://${this.proxy.address}${path}`, context);
   }
 
   async become(state: RegistryState): Promise<void> {
@@ -111,7 +120,7 @@ export class ConsulTarget extends Remote implements Target {
   }
 
   open(owner: Owner, log: Logger): Promise<Registry> {
-    return createRegistry(`consul://${this.proxy.address}`, { owner, env: {}, log });
+    return this.connect('consul', '', owner, log);
   }
 
   async empty(): Promise<void> {
@@ -144,13 +153,11 @@ export class ConsulTarget extends Remote implements Target {
 }
 
 export class EtcdTarget extends Remote implements Target {
-  readonly ttl?: number;
   readonly #etcd: EtcdServer;
 
   constructor(etcd: EtcdServer, listen: number, host: string, ttl: number | undefined) {
-    super(etcd.port, listen, host);
+    super(etcd.port, listen, host, ttl);
     this.#etcd = etcd;
-    if (ttl !== undefined) this.ttl = ttl;
   }
 
   get #prefix(): string {
@@ -158,8 +165,7 @@ export class EtcdTarget extends Remote implements Target {
   }
 
   open(owner: Owner, log: Logger): Promise<Registry> {
-    const uri = `etcd://${this.proxy.address}${this.#prefix}`;
-    return createRegistry(uri, { owner, env: {}, log, ...(this.ttl === undefined ? {} : { ttl: this.ttl }) });
+    return this.connect('etcd', this.#prefix, owner, log);
   }
 
   async empty(): Promise<void> {

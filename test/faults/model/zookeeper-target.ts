@@ -1,5 +1,5 @@
 import type { Logger } from '../../../src/ops/index.ts';
-import { createRegistry, type Owner, type Registry } from '../../../src/registries/index.ts';
+import type { Owner, Registry } from '../../../src/registries/index.ts';
 import { eventuallyPasses } from '../../support/eventually.ts';
 import type { ZooKeeperServer } from '../../support/zookeeper.ts';
 import type { ZooKeeperClient } from '../../support/zookeeper-client.ts';
@@ -33,7 +33,7 @@ export class ZooKeeperTarget extends Remote implements Target {
   }
 
   open(owner: Owner, log: Logger): Promise<Registry> {
-    return createRegistry(`zookeeper://${this.proxy.address}${this.#path}`, { owner, env: {}, log });
+    return this.connect('zookeeper', this.#path, owner, log);
   }
 
   async empty(): Promise<void> {
