@@ -10,9 +10,12 @@
  *
  * A registry of your own: see CONTRIBUTING.md, and `defineRegistry`.
  */
-export type { Action, DockerStatus, Observer, RegistryStatus, Status } from './observer.ts';
-export { createLogger, type LogFormat, type Logger, type LogLevel } from './ops/index.ts';
+
+export type { DockerStatus } from './discovery/index.ts';
+export { createLogger, type LogFormat, type Logger, type LogLevel } from './lib/log/index.ts';
+export type { Observer, Status } from './ops/index.ts';
 export { DEFAULTS, type Options } from './options.ts';
+export type { Action, RegistryStatus } from './reconciler/index.ts';
 export { Registrator } from './registrator.ts';
 export {
   BatchError,
@@ -26,6 +29,5 @@ export {
   type RegistryPlugin,
   UnusableError,
 } from './registries/index.ts';
-export { isOwn, isOwnId, ownerMark } from './registries/owner.ts';
-export { decodeSegment, encodeSegment } from './registries/path-segment.ts';
+export { decodeSegment, encodeSegment, isOwn, isOwnId, ownerMark } from './registries/kit/index.ts';
 export { parseTagTemplate, type Service, type TagTemplate } from './services/index.ts';

@@ -1,5 +1,6 @@
 import type { CatalogueSettings } from './catalogue/index.ts';
-import type { LogFormat, LogLevel } from './ops/index.ts';
+import type { LogFormat, LogLevel } from './lib/log/index.ts';
+
 import type { RegistryPlugin } from './registries/index.ts';
 import type { TagTemplate } from './services/index.ts';
 

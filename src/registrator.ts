@@ -1,14 +1,15 @@
 import { hostname as systemName } from 'node:os';
-import { deriveOptions, hostnameOf, ownAddress } from './derive-options.ts';
+import { ContainerController, deriveOptions, hostnameOf, ownAddress } from './discovery/index.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
-import type { Environment } from './environment.ts';
-import type { Observer, Status } from './observer.ts';
-import type { HttpRoute, Logger } from './ops/index.ts';
+import type { Environment } from './lib/environment.ts';
+import type { HttpRoute } from './lib/http/route.ts';
+import type { Logger } from './lib/log/index.ts';
+import type { Observer, Status } from './ops/index.ts';
+
 import { DEFAULTS, type Options } from './options.ts';
-import { Desired, Reconciler } from './reconciler/index.ts';
+import { DesiredState, Reconciler } from './reconciler/index.ts';
 import { createRegistry, type Registry } from './registries/index.ts';
 import type { DeriveOptions } from './services/index.ts';
-import { Source } from './source.ts';
 
 /** Milliseconds that a stop may take, and how much of them registries have to finish what is under way. */
 const STOP_LIMIT = 9_000;
@@ -29,13 +30,13 @@ export class Registrator {
   readonly #env: Environment;
   readonly #log: Logger;
   readonly #docker: DockerHost;
-  readonly #desired = new Desired();
+  readonly #desired = new DesiredState();
   readonly #watching = new AbortController();
   readonly #reconciling = new AbortController();
   readonly #observer: Observer | undefined;
   readonly #routes: readonly HttpRoute[];
   #hostname: string | undefined;
-  #source: Source | undefined;
+  #controller: ContainerController | undefined;
   #reconcilers: readonly Reconciler[] = [];
   #tasks: readonly Promise<unknown>[] = [];
 
@@ -50,7 +51,7 @@ export class Registrator {
   }
 
   /** What is to be registered, by container. */
-  get desired(): Desired {
+  get desired(): DesiredState {
     return this.#desired;
   }
 
@@ -61,7 +62,7 @@ export class Registrator {
 
   get status(): Status {
     return {
-      ...(this.#source === undefined ? {} : { docker: this.#source.status }),
+      ...(this.#controller === undefined ? {} : { docker: this.#controller.status }),
       registries: this.#reconcilers.map((reconciler) => reconciler.status),
     };
   }
@@ -83,18 +84,18 @@ export class Registrator {
     const derive = await deriveOptions(this.#options, hostname);
     this.#warnWithoutAddress(derive);
     const registries = await this.#registries({ ...engine, hostname }, derive);
-    const source = new Source(
+    const controller = new ContainerController(
       this.#docker,
       this.#desired,
       { derive, deregister: this.#options.deregister, resyncMs: this.#options.resync * 1000 },
       this.#log,
       this.#observer,
     );
-    this.#source = source;
+    this.#controller = controller;
     this.#reconcilers = registries.map((registry) => this.#reconciler(registry));
     this.#tasks = [
       ...this.#reconcilers.map((reconciler) => reconciler.run(this.#reconciling.signal)),
-      source.run(this.#watching.signal),
+      controller.run(this.#watching.signal),
     ];
     await Promise.all(this.#tasks);
   }

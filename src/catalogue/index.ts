@@ -1,9 +1,11 @@
-import { hostPort } from '../host-port.ts';
-import type { HttpRoute, Logger } from '../ops/index.ts';
+import { hostPort } from '../lib/host-port.ts';
+import type { HttpRoute } from '../lib/http/route.ts';
+import type { Logger } from '../lib/log/index.ts';
+
 import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
+import type { Upstream } from './dns/forward/index.ts';
 import { DnsServer } from './dns/server.ts';
-import type { Upstream } from './dns/upstream.ts';
 import { HttpServer } from './http/server.ts';
 import { AddressInUseError, listenError } from './listen.ts';
 import { restoreSnapshot, SnapshotWriter } from './snapshot.ts';

@@ -1,4 +1,4 @@
-import { asError } from '../as-error.ts';
+import { asError } from '../lib/as-error.ts';
 
 /** The catalogue's address is taken, or not ours to take. The message is a sentence that says what to do. */
 export class AddressInUseError extends Error {

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../ops/index.ts';
+import type { Logger } from '../lib/log/index.ts';
+
 import type { Check, HealthStatus, Service } from '../services/index.ts';
 import { checkId } from './checks/state.ts';
 import type { Instance, Store } from './store.ts';

@@ -1,4 +1,4 @@
-import type { Environment } from '../environment.ts';
+import type { Environment } from '../lib/environment.ts';
 
 /** Spellings of gliderlabs/registrator and fayrus/registrator that are not ours with another dash. */
 const OLD_NAMES: Readonly<Record<string, string>> = { useIpFromLabel: 'use-ip-from-label' };

@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander';
-import type { Environment } from '../environment.ts';
+import type { Environment } from '../lib/environment.ts';
 import type { Options } from '../options.ts';
 import { type FlagNames, flagsFromEnvironment, toGnu } from './arguments.ts';
 import { toOptions, UsageError } from './program.ts';

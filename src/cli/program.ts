@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { CatalogueSettings } from '../catalogue/index.ts';
-import { LOG_FORMATS, LOG_LEVELS } from '../ops/index.ts';
+import { LOG_FORMATS, LOG_LEVELS } from '../lib/log/index.ts';
+
 import { DEFAULTS, type Options } from '../options.ts';
 import { SCHEMES } from '../registries/index.ts';
 import { parseTagTemplate, TemplateSyntaxError } from '../services/index.ts';

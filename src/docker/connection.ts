@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Environment } from '../environment.ts';
-import type { HttpTarget } from '../http/index.ts';
+import type { Environment } from '../lib/environment.ts';
+import type { HttpTarget } from '../lib/http/index.ts';
 import { dialOverSsh } from './ssh.ts';
 
 export interface DockerConnection {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { HttpClient, HttpStatusError } from '../http/index.ts';
+import { HttpClient, HttpStatusError } from '../lib/http/index.ts';
 import type { DockerConnection } from './connection.ts';
 import { containerName } from './container-name.ts';
 import type { ContainerSnapshot } from './snapshot.ts';

@@ -1,5 +1,5 @@
 import type { RetryContext } from 'p-retry';
-import { retrying } from '../async/retrying.ts';
+import { retrying } from '../lib/retrying.ts';
 
 /** Tries until Docker answers, however long that takes, a little less often each time. Rejects on abort only. */
 export function untilAnswered<T>(

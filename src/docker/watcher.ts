@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../ops/index.ts';
+import type { Logger } from '../lib/log/index.ts';
+
 import type { ContainerEvent, DockerHost, Listed } from './docker-host.ts';
 import { untilAnswered } from './until-answered.ts';
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
-import type { HttpRoute } from './routes.ts';
+import type { HttpRoute } from '../lib/http/route.ts';
 
 const MAX_HEADER = 16 * 1024;
 /** Milliseconds for a request to arrive. */

@@ -1,8 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ContainerEvent } from '../docker/index.ts';
-import type { Action, Observer, RegistryStatus, Status } from '../observer.ts';
+import type { Action, RegistryStatus } from '../reconciler/index.ts';
 import { RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
+import type { Observer, Status } from './observer.ts';
 
 /** Seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

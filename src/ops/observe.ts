@@ -1,9 +1,10 @@
 import type { ContainerEvent } from '../docker/index.ts';
-import type { Action, Observer, Status } from '../observer.ts';
-import type { Options } from '../options.ts';
+import type { HttpRoute } from '../lib/http/route.ts';
+import type { Action } from '../reconciler/index.ts';
 import type { Service } from '../services/index.ts';
 import type { Metrics } from './metrics.ts';
-import { type HttpRoute, opsRoutes } from './routes.ts';
+import type { Observer, Status } from './observer.ts';
+import { opsRoutes } from './routes.ts';
 
 export interface Observation {
   readonly observer: Observer;
@@ -15,7 +16,7 @@ export interface Observation {
  * Metrics and health. prom-client takes a tenth of a second and 20 MB: it is loaded at once for `--http`, else when
  * somebody first asks the embedded catalogue for `/metrics`, and counts from then on.
  */
-export async function observe({ http }: Options, status: () => Status): Promise<Observation> {
+export async function observe({ http }: { readonly http?: unknown }, status: () => Status): Promise<Observation> {
   const observer = new LateMetrics(status);
   if (http !== undefined) await observer.load();
   const page = async () => {

@@ -1,18 +1,5 @@
-import type { Status } from '../observer.ts';
-
-export interface HttpAnswer {
-  readonly status: number;
-  /** The `Content-Type`. */
-  readonly type: string;
-  readonly body: string;
-}
-
-/** A page that answers GET, for whichever HTTP server is there. */
-export interface HttpRoute {
-  /** As in `/health`. */
-  readonly path: string;
-  answer(): HttpAnswer | Promise<HttpAnswer>;
-}
+import type { HttpAnswer, HttpRoute } from '../lib/http/route.ts';
+import type { Status } from './observer.ts';
 
 /** `/health`, `/ready` and `/metrics`. */
 export function opsRoutes(status: () => Status, metrics: HttpRoute['answer']): readonly HttpRoute[] {

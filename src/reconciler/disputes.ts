@@ -1,5 +1,5 @@
 /** After so many mends an entry is in dispute. */
-const PATIENCE = 3;
+const MENDS_UNTIL_DISPUTE = 3;
 const HOUR = 3_600_000;
 
 interface Dispute {
@@ -26,9 +26,10 @@ export class Disputes {
     const before = this.#byKey.get(key);
     const calm = before === undefined || now - before.notBefore > HOUR;
     const mends = calm ? 1 : before.mends + 1;
-    const wait = mends < PATIENCE ? 0 : Math.min(HOUR, this.#unitMs * 2 ** (mends - PATIENCE + 1));
+    const wait =
+      mends < MENDS_UNTIL_DISPUTE ? 0 : Math.min(HOUR, this.#unitMs * 2 ** (mends - MENDS_UNTIL_DISPUTE + 1));
     this.#byKey.set(key, { mends, notBefore: now + wait });
-    return mends === PATIENCE;
+    return mends === MENDS_UNTIL_DISPUTE;
   }
 
   mayMend(key: string, now: number): boolean {

@@ -1,4 +1,3 @@
-export { backoff } from './backoff.ts';
-export { Desired } from './desired.ts';
-export { KeyedQueue } from './queue.ts';
+export { DesiredState } from './desired-state.ts';
 export { Reconciler, type ReconcilerOptions } from './reconciler.ts';
+export type * from './status.ts';

@@ -1,9 +1,9 @@
-import { hostPort } from '../host-port.ts';
-import type { Action } from '../observer.ts';
-import type { Logger } from '../ops/index.ts';
+import { hostPort } from '../lib/host-port.ts';
+import type { Logger } from '../lib/log/index.ts';
 import { type Entry, RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
-import type { WantedEntry } from './wanted.ts';
+import type { WantedEntry } from './claim-table.ts';
+import type { Action } from './status.ts';
 
 /** How many conflicts are remembered, so as to tell of each once. */
 const MEMORY = 10_000;

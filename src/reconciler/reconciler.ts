@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError } from '../as-error.ts';
-import { inLanes } from '../async/lanes.ts';
-import { retrying } from '../async/retrying.ts';
-import { batches } from '../batches.ts';
-import type { Action, Observer, RegistryStatus } from '../observer.ts';
-import type { Logger } from '../ops/index.ts';
+import { asError } from '../lib/as-error.ts';
+import { batches } from '../lib/batches.ts';
+import { forEachConcurrent } from '../lib/for-each-concurrent.ts';
+import type { Logger } from '../lib/log/index.ts';
+import { retrying } from '../lib/retrying.ts';
+import { KeyedQueue } from '../lib/work-queue.ts';
 import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
-import { retryDelay } from './backoff.ts';
-import type { Desired } from './desired.ts';
+import { ClaimTable, type WantedEntry } from './claim-table.ts';
+import type { DesiredState } from './desired-state.ts';
 import { Disputes } from './disputes.ts';
-import { KeyedQueue } from './queue.ts';
 import { ReconcilerLog } from './reconciler-log.ts';
-import { Wanted, type WantedEntry } from './wanted.ts';
+import { retryDelay } from './retry-delay.ts';
+import type { Action, RegistryStatus, WriteObserver } from './status.ts';
 
 export interface ReconcilerOptions {
   /** Milliseconds between two readings of the registry; 0 for none. */
@@ -25,7 +25,7 @@ export interface ReconcilerOptions {
   readonly retryIntervalMs: number;
 }
 
-interface Held {
+interface ActualEntry {
   readonly entry: Entry;
   readonly service?: Service;
 }
@@ -42,12 +42,12 @@ const SETTLE_MS = 500;
 /** Makes one registry hold exactly the desired services. Knows no Docker, and nothing of the registry but its interface. */
 export class Reconciler {
   readonly registry: Registry;
-  readonly #desired: Desired;
+  readonly #desired: DesiredState;
   readonly #options: ReconcilerOptions;
   readonly #log: ReconcilerLog;
-  readonly #wanted = new Wanted();
+  readonly #wanted = new ClaimTable();
   /** What the registry holds of ours, as far as we know, with the service that we wrote it for. */
-  readonly #actual = new Map<string, Held>();
+  readonly #actual = new Map<string, ActualEntry>();
   readonly #queue: KeyedQueue;
   /** Keys written since the reading under way began: what it says of them is out of date. */
   #touched: Set<string> | undefined;
@@ -59,12 +59,18 @@ export class Reconciler {
   /** Whether it answered the last time, and was read since. */
   #up = false;
   #resyncedAt: number | undefined;
-  readonly #observer: Observer | undefined;
+  readonly #observer: WriteObserver | undefined;
   readonly #disputes: Disputes;
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
 
-  constructor(registry: Registry, desired: Desired, options: ReconcilerOptions, log: Logger, observer?: Observer) {
+  constructor(
+    registry: Registry,
+    desired: DesiredState,
+    options: ReconcilerOptions,
+    log: Logger,
+    observer?: WriteObserver,
+  ) {
     this.registry = registry;
     this.#desired = desired;
     this.#options = options;
@@ -124,7 +130,7 @@ export class Reconciler {
     const own = [...this.#actual.keys()].filter((key) => this.#wanted.get(key) !== undefined);
     const entries = own.flatMap((key) => this.#actual.get(key)?.entry ?? []);
     const failures = new Map<string, Error>();
-    await inLanes(batches(entries, this.registry.batchSize), CONCURRENCY, async (batch) => {
+    await forEachConcurrent(batches(entries, this.registry.batchSize), CONCURRENCY, async (batch) => {
       const failed = await failuresOf(batch, this.registry.deregister(batch, signal));
       for (const [key, failure] of failed) failures.set(key, failure);
     });
@@ -270,7 +276,7 @@ export class Reconciler {
   async #work(keys: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>> {
     const register: WantedEntry[] = [];
     const refresh: WantedEntry[] = [];
-    const deregister: Held[] = [];
+    const deregister: ActualEntry[] = [];
     for (const key of keys) {
       const wanted = this.#wanted.get(key);
       const actual = this.#actual.get(key);
@@ -294,7 +300,7 @@ export class Reconciler {
     return failed;
   }
 
-  async #attempt<T extends Held>(
+  async #attempt<T extends ActualEntry>(
     batch: readonly T[],
     failed: Map<string, Error>,
     action: Action,

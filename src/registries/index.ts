@@ -1,49 +1,27 @@
-import type { CatalogueSettings } from '../catalogue/index.ts';
-import type { Environment } from '../environment.ts';
-import type { HttpRoute, Logger } from '../ops/index.ts';
-import type { RegistryPlugin } from './plugin.ts';
-import type { Owner, Registry } from './registry.ts';
+import type { Registry, RegistryContext, RegistryFactory, RegistryPlugin } from './registry.ts';
 
-export { defineRegistry, type RegistryPlugin } from './plugin.ts';
+export { defineRegistry } from './plugin.ts';
 export * from './registry.ts';
-
-/** What every registry is given, beside its URI. */
-export interface RegistryContext {
-  readonly owner: Owner;
-  /** `--ttl` in seconds, where entries shall expire. */
-  readonly ttl?: number;
-  /** The host's own address, where known; the embedded catalogue's node address. */
-  readonly hostAddress?: string;
-  /** The embedded catalogue's own settings. */
-  readonly catalogue?: CatalogueSettings;
-  readonly env: Environment;
-  readonly log: Logger;
-  /** Pages for a registry that has an HTTP server of its own. */
-  readonly routes?: readonly HttpRoute[];
-}
-
-/** Throws an Error with one sentence when the URI or the environment is wrong. Opens nothing yet. */
-export type RegistryFactory = (uri: string, context: RegistryContext) => Promise<Registry>;
 
 /** The schemes, each with the module that speaks it: loaded only when asked for. A new registry is a line here. */
 const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
   memory: async () => (await import('./memory.ts')).memory,
-  consul: async () => (await import('./consul.ts')).consul,
-  'consul-tls': async () => (await import('./consul.ts')).consul,
-  'consul-unix': async () => (await import('./consul.ts')).consul,
-  consulkv: async () => (await import('./consulkv.ts')).consulKv,
-  'consulkv-unix': async () => (await import('./consulkv.ts')).consulKv,
-  etcd: async () => (await import('./etcd.ts')).etcd,
-  'etcd+tls': async () => (await import('./etcd.ts')).etcd,
+  consul: async () => (await import('./consul/consul.ts')).consul,
+  'consul-tls': async () => (await import('./consul/consul.ts')).consul,
+  'consul-unix': async () => (await import('./consul/consul.ts')).consul,
+  consulkv: async () => (await import('./consul/kv.ts')).consulKv,
+  'consulkv-unix': async () => (await import('./consul/kv.ts')).consulKv,
+  etcd: async () => (await import('./etcd/etcd.ts')).etcd,
+  'etcd+tls': async () => (await import('./etcd/etcd.ts')).etcd,
   // What fayrus/registrator calls etcd v3.
-  etcd2: async () => (await import('./etcd.ts')).etcd,
-  'etcd-legacy': async () => (await import('./etcd-legacy.ts')).etcdLegacy,
-  'etcd-legacy+tls': async () => (await import('./etcd-legacy.ts')).etcdLegacy,
-  skydns2: async () => (await import('./skydns.ts')).skydns2,
-  'skydns2+tls': async () => (await import('./skydns.ts')).skydns2,
-  coredns: async () => (await import('./skydns.ts')).coredns,
-  'coredns+tls': async () => (await import('./skydns.ts')).coredns,
-  zookeeper: async () => (await import('./zookeeper.ts')).zooKeeper,
+  etcd2: async () => (await import('./etcd/etcd.ts')).etcd,
+  'etcd-legacy': async () => (await import('./etcd/legacy.ts')).etcdLegacy,
+  'etcd-legacy+tls': async () => (await import('./etcd/legacy.ts')).etcdLegacy,
+  skydns2: async () => (await import('./etcd/skydns.ts')).skydns2,
+  'skydns2+tls': async () => (await import('./etcd/skydns.ts')).skydns2,
+  coredns: async () => (await import('./etcd/skydns.ts')).coredns,
+  'coredns+tls': async () => (await import('./etcd/skydns.ts')).coredns,
+  zookeeper: async () => (await import('./zookeeper/zookeeper.ts')).zooKeeper,
 };
 
 export const SCHEMES: readonly string[] = Object.keys(FACTORIES);

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
-import { hostPort } from '../host-port.ts';
+import { hostPort } from '../lib/host-port.ts';
 import type { Service } from '../services/index.ts';
-import type { RegistryContext } from './index.ts';
+import type { RegistryContext } from './registry.ts';
+
 import { type Entry, type Registry, UnusableError } from './registry.ts';
 
 /** `memory://[bind][:port][?dns=PORT]`: the embedded catalogue, inside this process. */

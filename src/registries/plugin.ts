@@ -1,11 +1,4 @@
-import type { RegistryFactory } from './index.ts';
-
-/** A registry that somebody else wrote, by the scheme of its URIs. */
-export interface RegistryPlugin {
-  /** As in `<scheme>://…`, lower case. */
-  readonly scheme: string;
-  readonly factory: RegistryFactory;
-}
+import type { RegistryFactory, RegistryPlugin } from './registry.ts';
 
 const SCHEME = /^[a-z][a-z0-9+.-]*$/;
 

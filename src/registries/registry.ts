@@ -1,3 +1,7 @@
+import type { CatalogueSettings } from '../catalogue/index.ts';
+import type { Environment } from '../lib/environment.ts';
+import type { HttpRoute } from '../lib/http/route.ts';
+import type { Logger } from '../lib/log/index.ts';
 import type { Health, Service } from '../services/index.ts';
 
 /**
@@ -49,6 +53,31 @@ export interface Owner {
   readonly host: string;
   /** The Docker engine's ID from `/info`. */
   readonly engine: string;
+}
+
+/** What every registry is given, beside its URI. */
+export interface RegistryContext {
+  readonly owner: Owner;
+  /** `--ttl` in seconds, where entries shall expire. */
+  readonly ttl?: number;
+  /** The host's own address, where known; the embedded catalogue's node address. */
+  readonly hostAddress?: string;
+  /** The embedded catalogue's own settings. */
+  readonly catalogue?: CatalogueSettings;
+  readonly env: Environment;
+  readonly log: Logger;
+  /** Pages for a registry that has an HTTP server of its own. */
+  readonly routes?: readonly HttpRoute[];
+}
+
+/** Throws an Error with one sentence when the URI or the environment is wrong. Opens nothing yet. */
+export type RegistryFactory = (uri: string, context: RegistryContext) => Promise<Registry>;
+
+/** A registry by the scheme of its URIs. */
+export interface RegistryPlugin {
+  /** As in `<scheme>://…`, lower case. */
+  readonly scheme: string;
+  readonly factory: RegistryFactory;
 }
 
 /** The registry understood, and said no: the service is at fault, not the connection. */

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { quote } from '../lib/quote.ts';
 import type { Addresses, Binding, Container, Family, Network } from './container.ts';
 import { fieldText, type PortFields, refuse } from './fields.ts';
 import type { DeriveOptions } from './options.ts';
-import { quote } from './quote.ts';
 import type { Report } from './report.ts';
 
 /** Why there is no address, as the end of a sentence that says what to do. */

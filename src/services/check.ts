@@ -1,9 +1,9 @@
-import { hostPort } from '../host-port.ts';
-import { compact } from './compact.ts';
+import { compact } from '../lib/compact.ts';
+import { hostPort } from '../lib/host-port.ts';
+import { quote } from '../lib/quote.ts';
 import { parseDuration } from './duration.ts';
 import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
 import { parseHeaders } from './headers.ts';
-import { quote } from './quote.ts';
 import type { Report } from './report.ts';
 import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
 import { shellWords } from './words.ts';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ContainerSnapshot } from '../docker/index.ts';
-import { list, portNumber, record, text } from './read.ts';
+import { list, portNumber, record, text } from '../lib/read.ts';
 import type { Protocol } from './service.ts';
 
 export type Family = 4 | 6;

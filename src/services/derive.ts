@@ -1,7 +1,8 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
+import { compact } from '../lib/compact.ts';
+import { quote } from '../lib/quote.ts';
 import { chooseBinding, type Place, serviceAddress } from './address.ts';
 import { checkOf } from './check.ts';
-import { compact } from './compact.ts';
 import { type Container, type ContainerPort, joinedContainer, readContainer } from './container.ts';
 import { fieldText, flag, isOn, metadata, numberField, type PortFields, ServiceFields } from './fields.ts';
 import { dockerHealth, PAUSED } from './health.ts';
@@ -9,7 +10,6 @@ import { ServiceIds } from './id.ts';
 import { defaultName, type Naming, serviceName } from './name.ts';
 import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
 import { candidatePorts } from './ports.ts';
-import { quote } from './quote.ts';
 import { Report } from './report.ts';
 import type { Service } from './service.ts';
 import { asTask, isTask, orchestratorName } from './swarm.ts';

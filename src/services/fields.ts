@@ -1,6 +1,6 @@
+import { enumerate, quote } from '../lib/quote.ts';
+import { portNumber } from '../lib/read.ts';
 import type { Container, ContainerPort } from './container.ts';
-import { enumerate, quote } from './quote.ts';
-import { portNumber } from './read.ts';
 import type { Report } from './report.ts';
 import type { Protocol } from './service.ts';
 

@@ -1,6 +1,6 @@
+import { quote } from '../lib/quote.ts';
 import type { Container, ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
-import { quote } from './quote.ts';
 import type { Report } from './report.ts';
 
 /** What the IDs of a container's services begin with, unless its labels give others; the exposed port follows. */

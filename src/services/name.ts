@@ -1,7 +1,7 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
+import { record, text } from '../lib/read.ts';
 import type { Container, ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
-import { record, text } from './read.ts';
 
 /** What the name of a service is made of where no field gives one. */
 export interface Naming {

@@ -1,6 +1,6 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
+import type { TagTemplate } from '../template/index.ts';
 import type { Service } from './service.ts';
-import type { TagTemplate } from './template/index.ts';
 
 /** What the flags say about deriving services. Host-wide: read once at the start. */
 export interface DeriveOptions {
@@ -25,9 +25,9 @@ export interface DeriveOptions {
   /** Whether an image's HEALTHCHECK becomes a check where no other is asked for. */
   readonly dockerHealth: boolean;
   /** `--compose-names`: a container is named by its Compose service where no field names it. */
-  readonly composeNames?: boolean;
+  readonly composeNames: boolean;
   /** `--swarm`: a task is named by its Swarm service, and has that one's labels and ingress ports. */
-  readonly swarm?: boolean;
+  readonly swarm: boolean;
 }
 
 /** Something a person should know about one container; logged once. */

@@ -1,6 +1,6 @@
+import { quote } from '../lib/quote.ts';
 import { byNumber, type Container, type ContainerPort } from './container.ts';
 import type { ServiceFields } from './fields.ts';
-import { quote } from './quote.ts';
 import type { Report } from './report.ts';
 
 /**

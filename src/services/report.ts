@@ -1,5 +1,5 @@
+import { enumerate } from '../lib/quote.ts';
 import type { IgnoredPort, Notice } from './options.ts';
-import { enumerate } from './quote.ts';
 
 /** Gathers what a person should know about one container. */
 export class Report {

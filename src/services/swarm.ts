@@ -1,7 +1,7 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
+import { list, portNumber, record, text } from '../lib/read.ts';
 import { byNumber, type Container, type ContainerPort } from './container.ts';
 import type { DeriveOptions } from './options.ts';
-import { list, portNumber, record, text } from './read.ts';
 import type { Protocol } from './service.ts';
 
 /** Labels that Swarm and Compose put on the containers that they make. */

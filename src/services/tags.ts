@@ -1,10 +1,10 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
-import { splitAtCommas } from './commas.ts';
+import { splitAtCommas } from '../lib/commas.ts';
+import { quote } from '../lib/quote.ts';
+import { Budget, parseTagTemplate, type TagFailure, type TagTemplate, TemplateSyntaxError } from '../template/index.ts';
 import type { ContainerPort } from './container.ts';
 import { fieldText, type PortFields } from './fields.ts';
-import { quote } from './quote.ts';
 import type { Report } from './report.ts';
-import { Budget, parseTagTemplate, type TagFailure, type TagTemplate, TemplateSyntaxError } from './template/index.ts';
 
 interface Source {
   readonly snapshot: ContainerSnapshot;

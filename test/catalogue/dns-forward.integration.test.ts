@@ -14,8 +14,8 @@ import {
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Cache } from '../../src/catalogue/dns/cache.ts';
-import { Forwarder } from '../../src/catalogue/dns/forwarder.ts';
+import { Cache } from '../../src/catalogue/dns/forward/cache.ts';
+import { Forwarder } from '../../src/catalogue/dns/forward/forwarder.ts';
 import { readMessage } from '../../src/catalogue/dns/message.ts';
 import { DnsServer } from '../../src/catalogue/dns/server.ts';
 import { Store } from '../../src/catalogue/store.ts';

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Catalogue, type CatalogueOptions } from '../../src/catalogue/index.ts';
 import { formatSnapshot, parseSnapshot } from '../../src/catalogue/snapshot.ts';
 import { Store } from '../../src/catalogue/store.ts';
-import { Desired, Reconciler } from '../../src/reconciler/index.ts';
+import { DesiredState, Reconciler } from '../../src/reconciler/index.ts';
 import { memory } from '../../src/registries/memory.ts';
 import { digShort } from '../support/dig.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
@@ -179,7 +179,7 @@ test('what Docker confirms loses its mark and wakes nobody; what it does not is 
     catalogue: { snapshot: file },
     log,
   });
-  const desired = new Desired();
+  const desired = new DesiredState();
   const reconciler = new Reconciler(
     registry,
     desired,

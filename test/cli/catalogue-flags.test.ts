@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createProgram, readCommandLine } from '../../src/cli/index.ts';
+import { readCommandLine } from '../../src/cli/command-line.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { parseUpstreams } from '../../src/cli/upstreams.ts';
 
 /** The flags of the embedded catalogue. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createProgram, readCommandLine, UsageError } from '../../src/cli/index.ts';
+import { readCommandLine } from '../../src/cli/command-line.ts';
+import { createProgram, UsageError } from '../../src/cli/program.ts';
 
 const invoke = (argv: string[], env: Record<string, string> = {}) => readCommandLine(createProgram('1.2.3'), argv, env);
 const read = (argv: string[], env: Record<string, string> = {}) => invoke(argv, env).options;

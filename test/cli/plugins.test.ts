@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { loadPlugins } from '../../src/cli/plugins.ts';
 import { defineRegistry } from '../../src/index.ts';
-import { loadPlugins } from '../../src/plugins.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'registrator-plugins-'));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -6,7 +6,8 @@ import {
   dockerConnection,
   type Listed,
 } from '../../src/docker/index.ts';
-import { createLogger } from '../../src/ops/index.ts';
+import { createLogger } from '../../src/lib/log/index.ts';
+
 import { makeCertificates } from '../support/certificates.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { eventuallyPasses } from '../support/eventually.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createProgram } from '../../src/cli/index.ts';
+import { createProgram } from '../../src/cli/program.ts';
 import { docCommands, docScript } from '../support/doc-blocks.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { importGoldenImages } from '../support/images.ts';

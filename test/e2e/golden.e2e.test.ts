@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostAddress } from '../../src/host-address.ts';
+import { hostAddress } from '../../src/discovery/host-address.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { importGoldenImages } from '../support/images.ts';
 import { RecordingConsul } from '../support/recorder.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { version } from '../../src/version.ts';
+import { version } from '../../src/cli/version.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { importGoldenImages } from '../support/images.ts';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { version } from '../../src/version.ts';
+import { version } from '../../src/cli/version.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { freePort } from '../support/ports.ts';
 import { Registrator, runRegistrator } from '../support/registrator.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostAddress } from '../../src/host-address.ts';
+import { hostAddress } from '../../src/discovery/host-address.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { importGoldenImages } from '../support/images.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Status } from '../../src/observer.ts';
+import type { Status } from '../../src/ops/index.ts';
 import { Metrics } from '../../src/ops/metrics.ts';
+
 import { unready } from '../../src/ops/routes.ts';
 import { RefusedError } from '../../src/registries/index.ts';
 import { service } from '../support/service.ts';

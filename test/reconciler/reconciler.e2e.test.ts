@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/ops/index.ts';
-import { Desired, Reconciler } from '../../src/reconciler/index.ts';
+import { createLogger } from '../../src/lib/log/index.ts';
+
+import { DesiredState, Reconciler } from '../../src/reconciler/index.ts';
 import { createRegistry } from '../../src/registries/index.ts';
 import type { Service } from '../../src/services/index.ts';
 import { ConsulServer } from '../support/consul.ts';
@@ -25,7 +26,7 @@ beforeEach(async () => {
 const held = () => consul.api<Record<string, { Port: number; ModifyIndex?: number }>>('GET', '/v1/agent/services');
 const ids = async () => Object.keys(await held()).sort();
 
-async function reconcile(desired: Desired, { resyncMs = 0, host = 'node1' } = {}) {
+async function reconcile(desired: DesiredState, { resyncMs = 0, host = 'node1' } = {}) {
   const registry = await createRegistry(`consul://${consul.address}`, {
     owner: { host, engine: `engine-of-${host}` },
     env: {},
@@ -44,8 +45,8 @@ async function reconcile(desired: Desired, { resyncMs = 0, host = 'node1' } = {}
   return { reconciler, stop };
 }
 
-function desiredOf(...services: Service[]): Desired {
-  const desired = new Desired();
+function desiredOf(...services: Service[]): DesiredState {
+  const desired = new DesiredState();
   for (const one of services) desired.set(one.origin.containerId, [one]);
   desired.setComplete();
   return desired;
@@ -66,7 +67,7 @@ describe('the reconciler', () => {
     for (const ID of ['node1:gone:80', 'node2:redis:6379', 'operators-own']) {
       await consul.api('PUT', '/v1/agent/service/register', { ID, Name: 'x' });
     }
-    const desired = new Desired();
+    const desired = new DesiredState();
     await reconcile(desired, { resyncMs: 20 });
     desired.set(service().origin.containerId, [service()]);
     await eventuallyPasses(async () => expect(await ids()).toContain('node1:redis:6379'));

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { batches } from '../../src/batches.ts';
+import { batches } from '../../src/lib/batches.ts';
 import {
   BatchError,
   type Entry,

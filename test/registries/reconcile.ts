@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { Desired, Reconciler } from '../../src/reconciler/index.ts';
+import { DesiredState, Reconciler } from '../../src/reconciler/index.ts';
 import type { Registry } from '../../src/registries/index.ts';
 import type { Service } from '../../src/services/index.ts';
 
@@ -9,7 +9,7 @@ export function reconcile(
   services: readonly Service[],
   heartbeatMs = 0,
 ): AsyncDisposable & { readonly reconciler: Reconciler } {
-  const desired = new Desired();
+  const desired = new DesiredState();
   desired.set('container', services);
   desired.setComplete();
   const options = { resyncMs: 0, heartbeatMs, retryAttempts: Number.POSITIVE_INFINITY, retryIntervalMs: 50 };

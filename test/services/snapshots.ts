@@ -75,6 +75,8 @@ export const OPTIONS: DeriveOptions = {
   explicit: false,
   ipFromContainer: false,
   dockerHealth: true,
+  composeNames: false,
+  swarm: false,
 };
 
 export function deriveSample(

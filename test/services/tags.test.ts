@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { splitAtCommas } from '../../src/services/commas.ts';
+import { splitAtCommas } from '../../src/lib/commas.ts';
 import { parseTagTemplate } from '../../src/services/index.ts';
 import { deriveSample, only, told } from './snapshots.ts';
 

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DockerHost, DockerWatcher, dockerConnection } from '../../src/docker/index.ts';
-import { createLogger } from '../../src/ops/index.ts';
+import { createLogger } from '../../src/lib/log/index.ts';
+
 import { eventually, eventuallyPasses, holds } from './eventually.ts';
 import { SimulatedDocker } from './simulated-docker.ts';
 import { SimulatedDockerProcess } from './simulated-docker-process.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '../../ops/index.ts';
+import type { Logger } from '../../lib/log/index.ts';
 import type { Instance, Store } from '../store.ts';
 import { milliseconds } from './duration.ts';
 import { checkId } from './state.ts';

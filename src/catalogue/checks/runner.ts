@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asError } from '../../as-error.ts';
-import { inTime } from '../../async/in-time.ts';
-import type { Logger } from '../../ops/index.ts';
+import { asError } from '../../lib/as-error.ts';
+import { inTime } from '../../lib/in-time.ts';
+import type { Logger } from '../../lib/log/index.ts';
+
 import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
 import { checkContent } from '../content.ts';
 import type { Store } from '../store.ts';

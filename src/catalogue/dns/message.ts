@@ -12,6 +12,12 @@ export interface Message {
   readonly counts: readonly [answers: number, authorities: number, additionals: number];
 }
 
+/** What another server answered: its bytes, and what they say. */
+export interface Reply {
+  readonly packet: Buffer;
+  readonly message: Message;
+}
+
 export interface MessageRecord {
   readonly section: 0 | 1 | 2;
   readonly type: number;

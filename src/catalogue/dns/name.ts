@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** What a name under the domain stands for. All labels are lower case. */
-export type Asked =
+export type NameQuery =
   | { readonly kind: 'service' | 'node' | 'addr'; readonly labels: readonly string[] }
   /** The domain itself. */
   | { readonly kind: 'apex' }
@@ -17,7 +17,7 @@ const KINDS = ['service', 'node', 'addr'] as const;
  *
  * @returns undefined for a name outside the domain
  */
-export function readName(labels: readonly string[], domain: string, datacenter: string): Asked | undefined {
+export function readName(labels: readonly string[], domain: string, datacenter: string): NameQuery | undefined {
   const lower = labels.map((label) => label.toLowerCase());
   const zone = domain.toLowerCase().split('.');
   const cut = lower.length - zone.length;
@@ -27,12 +27,12 @@ export function readName(labels: readonly string[], domain: string, datacenter: 
   return readKind(inside) ?? inDatacenter(inside, datacenter.toLowerCase());
 }
 
-function inDatacenter(inside: readonly string[], datacenter: string): Asked {
+function inDatacenter(inside: readonly string[], datacenter: string): NameQuery {
   if (inside.at(-1) !== datacenter) return { kind: 'none' };
   return inside.length === 1 ? { kind: 'empty' } : (readKind(inside.slice(0, -1)) ?? { kind: 'none' });
 }
 
-function readKind(labels: readonly string[]): Asked | undefined {
+function readKind(labels: readonly string[]): NameQuery | undefined {
   const kind = KINDS.find((known) => known === labels.at(-1));
   if (kind === undefined) return undefined;
   return labels.length === 1 ? { kind: 'empty' } : { kind, labels: labels.slice(0, -1) };

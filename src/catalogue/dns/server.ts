@@ -1,13 +1,13 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net';
-import type { Logger } from '../../ops/index.ts';
+import type { Logger } from '../../lib/log/index.ts';
+
 import type { Store } from '../store.ts';
 import { type AnswerOptions, answer } from './answer.ts';
-import { Forwarder } from './forwarder.ts';
+import type { Upstream } from './forward/index.ts';
+import { Forwarder, Recursion } from './forward/index.ts';
 import { ReplyMemo } from './memo.ts';
-import { Recursion } from './recursion.ts';
-import type { Upstream } from './upstream.ts';
 import { type Answer, encodeReply, MAX_TCP, parseQuery, type Query, udpLimit } from './wire.ts';
 
 export interface DnsServerOptions extends Pick<AnswerOptions, 'domain' | 'ttl'> {

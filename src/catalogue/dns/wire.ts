@@ -1,5 +1,5 @@
 import { decode, encode, type Answer as PacketRecord } from 'dns-packet';
-import type { Reply } from './upstream.ts';
+import type { Reply } from './message.ts';
 
 /** A question as a client asked it. */
 export interface Question {
@@ -81,7 +81,7 @@ const DNSSEC_OK = 0x8000;
 /** RFC 1035: a client that says nothing takes this much over UDP. */
 const PLAIN_UDP = 512;
 /** The most that we send over UDP, and what we say that we take. */
-const MAX_UDP = 4096;
+const MAX_OWN_UDP = 4096;
 export const MAX_TCP = 65_535;
 
 /** A bare answer with an error: all that a query which cannot be read gets. */
@@ -131,7 +131,7 @@ export function parseQuery(packet: Buffer): Query | Refusal | undefined {
 
 /** How many bytes a reply to this query may have over UDP. */
 export function udpLimit({ edns }: Query): number {
-  return edns === undefined ? PLAIN_UDP : Math.min(Math.max(edns.udpSize, PLAIN_UDP), MAX_UDP);
+  return edns === undefined ? PLAIN_UDP : Math.min(Math.max(edns.udpSize, PLAIN_UDP), MAX_OWN_UDP);
 }
 
 /**
@@ -294,7 +294,7 @@ function optRecord(dnssecOk: boolean, rcode: Rcode): Buffer {
   const record: PacketRecord = {
     name: '.',
     type: 'OPT',
-    udpPayloadSize: MAX_UDP,
+    udpPayloadSize: MAX_OWN_UDP,
     extendedRcode: RCODES[rcode] >> 4,
     ednsVersion: 0,
     flags: dnssecOk ? DNSSEC_OK : 0,

@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { HttpRoute, Logger } from '../../ops/index.ts';
+import type { HttpRoute } from '../../lib/http/route.ts';
+import type { Logger } from '../../lib/log/index.ts';
+
 import type { HealthStatus } from '../../services/index.ts';
 import { followStore, servePage } from '../page/index.ts';
 import type { Store, Topic } from '../store.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '../../../src/ops/index.ts';
+import type { Logger } from '../../../src/lib/log/index.ts';
 import type { Owner, Registry } from '../../../src/registries/index.ts';
 import type { ConsulServer } from '../../support/consul.ts';
 import { foreignIds, portsByNumber, Remote, type Target, withoutTagsAndHealth } from './targets.ts';

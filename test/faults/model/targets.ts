@@ -1,4 +1,4 @@
-import type { Logger } from '../../../src/ops/index.ts';
+import type { Logger } from '../../../src/lib/log/index.ts';
 import { createRegistry, type Entry, type Owner, type Registry } from '../../../src/registries/index.ts';
 import type { Service } from '../../../src/services/index.ts';
 import type { ConsulServer } from '../../support/consul.ts';

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { pino } from 'pino';
+import { ContainerController } from '../../../src/discovery/index.ts';
 import { DockerHost, dockerConnection } from '../../../src/docker/index.ts';
-import { Desired, Reconciler } from '../../../src/reconciler/index.ts';
+import { DesiredState, Reconciler } from '../../../src/reconciler/index.ts';
 import type { Registry } from '../../../src/registries/index.ts';
 import type { DeriveOptions } from '../../../src/services/index.ts';
-import { Source } from '../../../src/source.ts';
 import { SimulatedDocker } from '../../support/simulated-docker.ts';
 import { HOST_IP, ModelHost } from './host.ts';
 import type { Step } from './steps.ts';
@@ -16,7 +16,7 @@ const RESYNC = 200;
 /** Milliseconds after the last fault by which all is right: the longest backoff that faults this short lead to, and a resync. */
 const LIMIT = 8_000;
 
-/** Source and reconciler as registrator puts them together, in this process; `kill` ends it as kill -9 would. */
+/** ContainerController and reconciler as registrator puts them together, in this process; `kill` ends it as kill -9 would. */
 class Subject {
   readonly #ending = new AbortController();
   readonly #docker: DockerHost;
@@ -26,7 +26,7 @@ class Subject {
   constructor(docker: SimulatedDocker, registry: Registry, log: pino.Logger, ttl: number | undefined) {
     this.#docker = new DockerHost(dockerConnection({ DOCKER_HOST: docker.host }));
     this.#registry = registry;
-    const desired = new Desired();
+    const desired = new DesiredState();
     const derive: DeriveOptions = {
       hostname: docker.hostname,
       ip: HOST_IP,
@@ -36,9 +36,16 @@ class Subject {
       explicit: false,
       ipFromContainer: false,
       dockerHealth: true,
+      composeNames: false,
+      swarm: false,
       ...(ttl === undefined ? {} : { ttl }),
     };
-    const source = new Source(this.#docker, desired, { derive, deregister: 'always', resyncMs: RESYNC }, log);
+    const source = new ContainerController(
+      this.#docker,
+      desired,
+      { derive, deregister: 'always', resyncMs: RESYNC },
+      log,
+    );
     const options = {
       resyncMs: RESYNC,
       heartbeatMs: RESYNC,

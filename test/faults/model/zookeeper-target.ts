@@ -1,4 +1,4 @@
-import type { Logger } from '../../../src/ops/index.ts';
+import type { Logger } from '../../../src/lib/log/index.ts';
 import type { Owner, Registry } from '../../../src/registries/index.ts';
 import { eventuallyPasses } from '../../support/eventually.ts';
 import type { ZooKeeperServer } from '../../support/zookeeper.ts';

@@ -1,0 +1,111 @@
+import { containerName } from '../../docker/index.ts';
+import type { Environment } from '../../lib/environment.ts';
+import { hostPort } from '../../lib/host-port.ts';
+import type { Options } from '../../options.ts';
+import type { Check, Service } from '../../services/index.ts';
+import { Host, type Looked } from './host.ts';
+import { table } from './table.ts';
+
+export interface CheckRequest {
+  /** Name or ID; every running container without it. */
+  readonly container?: string;
+  readonly json: boolean;
+}
+
+/**
+ * What would be registered, and why other ports would not be. Asks Docker only; no registry hears of it.
+ *
+ * @returns the text to print
+ * @throws Error with one sentence where Docker does not answer, or the named container is not there
+ */
+export async function check(
+  options: Options,
+  env: Environment,
+  { container, json }: CheckRequest,
+  signal: AbortSignal,
+): Promise<string> {
+  const host = await Host.meet(options, env, signal);
+  try {
+    const looked =
+      container === undefined ? await host.lookAtAll(false, signal) : [await only(host, container, signal)];
+    return json ? asJson(looked) : asText(looked);
+  } finally {
+    host.close();
+  }
+}
+
+async function only(host: Host, container: string, signal: AbortSignal): Promise<Looked> {
+  const looked = await host.lookAt(container, signal);
+  if (looked === undefined) {
+    throw new Error(
+      `There is no container ${JSON.stringify(container)} on this host; docker ps -a shows those there are.`,
+    );
+  }
+  return looked;
+}
+
+function asJson(looked: readonly Looked[]): string {
+  const containers = looked.map(({ snapshot, derivation: { services, ignored, notices } }) => ({
+    id: snapshot.Id,
+    name: containerName(snapshot.Name),
+    services: services.map(({ origin, ...service }) => ({ ...service, exposedPort: origin.exposedPort })),
+    ignored,
+    notices,
+  }));
+  return `${JSON.stringify({ containers }, undefined, 2)}\n`;
+}
+
+function asText(looked: readonly Looked[]): string {
+  const services = looked.flatMap(({ derivation }) => derivation.services);
+  const ignored = looked.flatMap(({ snapshot, derivation }) => unregistered(containerName(snapshot.Name), derivation));
+  const notices = looked.flatMap(({ derivation }) => derivation.notices.filter(({ level }) => level !== 'debug'));
+  return [
+    services.length === 0 ? 'Nothing would be registered.\n' : table(HEADINGS, services.map(row)),
+    ...(ignored.length === 0 ? [] : [table(['NOT REGISTERED', 'PORT', 'BECAUSE'], ignored)]),
+    ...(notices.length === 0
+      ? []
+      : [
+          table(
+            ['NOTICE'],
+            notices.map(({ message }) => [message]),
+          ),
+        ]),
+  ].join('\n');
+}
+
+const HEADINGS = ['CONTAINER', 'PORT', 'SERVICE', 'ADDRESS', 'TAGS', 'CHECK', 'ID'];
+
+function row({ origin, protocol, name, address, port, tags, check, id }: Service): readonly string[] {
+  return [
+    origin.containerName,
+    `${origin.exposedPort}/${protocol}`,
+    name,
+    hostPort(address, port),
+    tags.join(',') || '-',
+    check === undefined ? '-' : what(check),
+    id,
+  ];
+}
+
+function what(check: Check): string {
+  switch (check.type) {
+    case 'http':
+      return check.url;
+    case 'tcp':
+    case 'grpc':
+      return `${check.type} ${check.target}`;
+    case 'script':
+      return `script ${check.args.join(' ')}`;
+    case 'ttl':
+      return `ttl ${check.ttl}`;
+    case 'docker':
+      return "Docker's health";
+  }
+}
+
+function unregistered(name: string, { services, ignored }: Looked['derivation']): string[][] {
+  if (services.length === 0 && ignored.length === 0) {
+    return [[name, '-', 'it has no port: neither its image nor docker run exposes or publishes one']];
+  }
+  return ignored.map(({ port, reason }) => [name, port, reason]);
+}

@@ -1,2 +1,0 @@
-export { type Invocation, readCommandLine } from './command-line.ts';
-export { createProgram, UsageError } from './program.ts';

@@ -1,0 +1,253 @@
+import {
+  type ContainerEvent,
+  type ContainerSnapshot,
+  containerName,
+  type DockerHost,
+  DockerWatcher,
+  type Listed,
+  phaseOf,
+} from '../docker/index.ts';
+import { backoff } from '../lib/backoff.ts';
+import type { Logger } from '../lib/log/index.ts';
+import { KeyedQueue } from '../lib/work-queue.ts';
+import type { DesiredState } from '../reconciler/index.ts';
+import { type DeriveOptions, idPrefix, joinedContainer, swarmServiceId } from '../services/index.ts';
+import { ServiceResolver } from './service-resolver.ts';
+import type { ContainerObserver, DockerStatus } from './status.ts';
+
+export interface ContainerControllerOptions {
+  readonly derive: DeriveOptions;
+  /** `-deregister`: whether services of a container that failed stay. */
+  readonly deregister: 'always' | 'on-success';
+  /** Milliseconds between two listings of the containers; 0 for one a connection. */
+  readonly resyncMs: number;
+}
+
+/** Inspections under way at once. */
+const CONCURRENCY = 32;
+/** After so many failed looks at one container the others' stale entries no longer wait for it. */
+const FAILED_LOOKS_WAITED_FOR = 3;
+
+/**
+ * Keeps the desired state true to Docker. A container's event or changed listing marks its ID; working on an ID is to
+ * look at the container as it is now and derive its services.
+ */
+export class ContainerController {
+  readonly #docker: DockerHost;
+  readonly #resolver: ServiceResolver;
+  readonly #desired: DesiredState;
+  readonly #options: ContainerControllerOptions;
+  readonly #log: Logger;
+  readonly #queue: KeyedQueue;
+  readonly #watcher: DockerWatcher;
+  /** The last listing, by container ID, less those that were seen to be otherwise since. */
+  #listed = new Map<string, Listed>();
+  /** Containers of the first listing that were not looked at yet. */
+  #unseen: Set<string> | undefined;
+  /** Containers that live in another one's network, by that one's ID. */
+  readonly #joiners = new Map<string, Set<string>>();
+  /** Tasks of Swarm services, which may change without a sign on the containers. */
+  readonly #tasks = new Set<string>();
+  /** Failed containers whose services stay, by ID: the prefix of those services' IDs, and what ends it. */
+  readonly #retained = new Map<string, { readonly prefix: string; readonly timer: NodeJS.Timeout | undefined }>();
+  /** Containers that Docker lists and says no more of, by ID: the prefix of their services' IDs. */
+  readonly #unanswered = new Map<string, string>();
+  readonly #told = new Map<string, Set<string>>();
+
+  constructor(
+    docker: DockerHost,
+    desired: DesiredState,
+    options: ContainerControllerOptions,
+    log: Logger,
+    observer?: ContainerObserver,
+  ) {
+    this.#docker = docker;
+    this.#resolver = new ServiceResolver(docker, options.derive);
+    this.#desired = desired;
+    this.#options = options;
+    this.#log = log;
+    this.#queue = new KeyedQueue({
+      concurrency: CONCURRENCY,
+      batchSize: 1,
+      retryDelay: (failures) => backoff(failures, 250, 30_000),
+    });
+    this.#watcher = new DockerWatcher(
+      docker,
+      { all: options.deregister === 'on-success', resyncMs: options.resyncMs },
+      { onEvent: (event) => this.#onEvent(event, observer), onListing: (containers) => this.#onListing(containers) },
+      log,
+    );
+  }
+
+  get status(): DockerStatus {
+    const { connected, connections } = this.#watcher;
+    return { connected, streams: connections, complete: this.#desired.complete };
+  }
+
+  /** Works until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#queue.start(async ([id = ''], abort) => {
+      try {
+        await this.#look(id, abort);
+        this.#seen(id);
+        return new Map();
+      } catch (error) {
+        return this.#failed(id, error as Error, abort);
+      }
+    }, signal);
+    await this.#watcher.run(signal);
+    for (const { timer } of this.#retained.values()) clearTimeout(timer);
+    await this.#queue.idle();
+  }
+
+  #onEvent(event: ContainerEvent, observer: ContainerObserver | undefined): void {
+    observer?.containerEvent(event);
+    if (this.#canMatter(event)) this.#mark(event.containerId);
+  }
+
+  /** Around each start and end Docker tells of networks, too: they are no reason to look again. */
+  #canMatter({ containerId, action }: ContainerEvent): boolean {
+    if (this.#queue.isPending(containerId)) return action !== 'stop';
+    // It starts, and start is what follows.
+    if (action === 'connect') return this.#desired.has(containerId);
+    // It has ended, and die came before.
+    if (action === 'disconnect' || action === 'stop') return this.#desired.of(containerId).length > 0;
+    return true;
+  }
+
+  #onListing(containers: readonly Listed[]): void {
+    const before = this.#listed;
+    this.#listed = new Map(containers.map((container) => [container.id, container]));
+    if (this.#unseen === undefined) {
+      this.#unseen = new Set(this.#listed.keys());
+      this.#log.info({ containers: containers.length }, 'looking at the containers that run');
+    }
+    for (const [id, { fingerprint }] of this.#listed) {
+      if (before.get(id)?.fingerprint !== fingerprint || this.#queue.failuresOf(id) > 0) this.#mark(id);
+    }
+    for (const id of this.#desired.containerIds) if (!this.#listed.has(id)) this.#mark(id);
+    for (const id of this.#tasks) this.#mark(id);
+    this.#completeWhenAllSeen();
+  }
+
+  #mark(containerId: string): void {
+    this.#queue.add(containerId);
+    for (const joiner of this.#joiners.get(containerId) ?? []) this.#queue.add(joiner);
+  }
+
+  async #look(id: string, signal: AbortSignal): Promise<void> {
+    const snapshot = await this.#docker.inspect(id, signal);
+    if (snapshot === undefined) return this.#forget(id);
+    // Should it go back, and the event of that be lost, the next listing would look like this one.
+    if (this.#listed.get(id)?.phase !== phaseOf(snapshot)) this.#listed.delete(id);
+    if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
+    this.#noteDependencies(snapshot);
+    const derivation = await this.#resolver.derive(snapshot, signal);
+    for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
+    this.#desired.set(id, derivation.services);
+    this.#unretain(id);
+  }
+
+  /** Marks for later what this container's services depend on beside itself. */
+  #noteDependencies(snapshot: ContainerSnapshot): void {
+    const { Id } = snapshot;
+    const other = joinedContainer(snapshot);
+    if (other !== undefined) this.#joiners.set(other, (this.#joiners.get(other) ?? new Set()).add(Id));
+    if (this.#options.derive.swarm && swarmServiceId(snapshot) !== undefined) this.#tasks.add(Id);
+  }
+
+  /** The services of a failed container stay for the TTL, or as long as the container does. */
+  #retain({ Id, Name, State }: ContainerSnapshot): void {
+    if (this.#retained.has(Id)) return;
+    const seconds = this.#options.derive.ttl;
+    const prefix = this.#idPrefix(Name);
+    const expire = () => {
+      this.#desired.delete(Id);
+      this.#desired.keep(prefix, false);
+    };
+    this.#retained.set(Id, { prefix, timer: seconds === undefined ? undefined : setTimeout(expire, seconds * 1000) });
+    // A former process may have registered them: their IDs are known though the container no longer shows its ports.
+    this.#desired.keep(prefix, true);
+    this.#log.info(
+      { container: containerName(Name), exitCode: State.ExitCode },
+      `the container failed: its services stay, as -deregister on-success asks, ${seconds === undefined ? 'until it is removed or started' : `for ${seconds} s`}`,
+    );
+  }
+
+  #unretain(id: string): void {
+    const retained = this.#retained.get(id);
+    if (retained === undefined) return;
+    clearTimeout(retained.timer);
+    this.#retained.delete(id);
+    this.#desired.keep(retained.prefix, false);
+  }
+
+  #forget(id: string): void {
+    this.#desired.delete(id);
+    this.#unretain(id);
+    this.#told.delete(id);
+    this.#tasks.delete(id);
+    this.#joiners.delete(id);
+    for (const joiners of this.#joiners.values()) joiners.delete(id);
+  }
+
+  #seen(id: string): void {
+    const prefix = this.#unanswered.get(id);
+    this.#unanswered.delete(id);
+    if (prefix !== undefined && !this.#retained.has(id)) this.#desired.keep(prefix, false);
+    this.#waitNoLonger(id);
+  }
+
+  #waitNoLonger(id: string): void {
+    this.#unseen?.delete(id);
+    this.#completeWhenAllSeen();
+  }
+
+  #failed(id: string, error: Error, signal: AbortSignal): ReadonlyMap<string, Error> {
+    if (signal.aborted) return new Map();
+    const failures = this.#queue.failuresOf(id) + 1;
+    this.#log[failures === FAILED_LOOKS_WAITED_FOR ? 'warn' : 'debug'](
+      { container: id.slice(0, 12), err: error.message },
+      'Docker does not tell about this container; its services stay as they are, and it is looked at again',
+    );
+    if (failures >= FAILED_LOOKS_WAITED_FOR && this.#watcher.connected) {
+      this.#keepUnanswered(id);
+      this.#waitNoLonger(id);
+    }
+    return new Map([[id, error]]);
+  }
+
+  /** A former process may have registered what this container means: that is not stale because Docker says nothing now. */
+  #keepUnanswered(id: string): void {
+    const name = this.#listed.get(id)?.name;
+    if (name === undefined || this.#unanswered.has(id)) return;
+    const prefix = this.#idPrefix(name);
+    this.#unanswered.set(id, prefix);
+    this.#desired.keep(prefix, true);
+  }
+
+  #idPrefix(name: string): string {
+    return idPrefix(this.#options.derive.hostname, containerName(name));
+  }
+
+  #completeWhenAllSeen(): void {
+    if (this.#unseen?.size !== 0 || this.#desired.complete) return;
+    this.#desired.setComplete();
+    this.#log.info({ services: [...this.#desired.services()].length }, 'looked at every container');
+  }
+
+  #tellOnce(id: string, level: 'debug' | 'info' | 'warn', message: string, name: string): void {
+    const told = this.#told.get(id) ?? new Set();
+    this.#told.set(id, told);
+    if (told.has(message)) return;
+    told.add(message);
+    this.#log[level]({ container: containerName(name) }, message);
+  }
+}
+
+/** As gliderlabs/registrator: exit code 0 or a signal's (the bit 128) is no failure. */
+export function failedOnItsOwn({ State }: ContainerSnapshot): boolean {
+  return (
+    (State?.Status === 'exited' || State?.Status === 'dead') && State.ExitCode !== 0 && (State.ExitCode & 128) === 0
+  );
+}

@@ -1,0 +1,27 @@
+import { hostPort } from '../lib/host-port.ts';
+import type { HttpRoute } from '../lib/http/route.ts';
+import type { Logger } from '../lib/log/index.ts';
+import type { Overseen } from './overview.ts';
+
+/**
+ * Serves what `--http` asks for: metrics, health and the page. An HTTP server is loaded for those alone who want one.
+ *
+ * @returns what ends it
+ * @throws Error with one sentence when it cannot have the port
+ */
+export async function serveHttp(
+  { host, port }: { readonly host: string; readonly port: number },
+  routes: readonly HttpRoute[],
+  overseen: Overseen,
+  log: Logger,
+): Promise<() => Promise<void>> {
+  const [{ OpsServer }, { overviewPage }] = await Promise.all([import('./http.ts'), import('./overview.ts')]);
+  const stopped = new AbortController();
+  const server = new OpsServer(routes, overviewPage(overseen, stopped.signal));
+  await server.listen(host, port);
+  log.info({ http: hostPort(host, server.port) }, 'metrics, health and the page /ui/ are served');
+  return () => {
+    stopped.abort();
+    return server.close();
+  };
+}

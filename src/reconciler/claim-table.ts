@@ -1,0 +1,54 @@
+import type { Entry } from '../registries/index.ts';
+import type { Service } from '../services/index.ts';
+
+export interface WantedEntry {
+  readonly service: Service;
+  readonly entry: Entry;
+}
+
+const NONE: readonly WantedEntry[] = [];
+
+/** What one registry shall hold, by entry key. Several containers may claim a key; one of them has it. */
+export class ClaimTable {
+  readonly #claims = new Map<string, readonly WantedEntry[]>();
+
+  get(key: string): WantedEntry | undefined {
+    return this.#claims.get(key)?.[0];
+  }
+
+  get keys(): Iterable<string> {
+    return this.#claims.keys();
+  }
+
+  get size(): number {
+    return this.#claims.size;
+  }
+
+  *values(): Iterable<WantedEntry> {
+    for (const [first] of this.#claims.values()) if (first !== undefined) yield first;
+  }
+
+  /** @returns the claims on the key, the one that has it first */
+  add(wanted: WantedEntry): readonly WantedEntry[] {
+    const key = wanted.entry.key;
+    const claims = [...this.#others(key, wanted.service), wanted].sort(byStart);
+    this.#claims.set(key, claims);
+    return claims;
+  }
+
+  remove(key: string, service: Service): void {
+    const rest = this.#others(key, service);
+    if (rest.length === 0) this.#claims.delete(key);
+    else this.#claims.set(key, rest);
+  }
+
+  #others(key: string, { id, origin }: Service): readonly WantedEntry[] {
+    const same = ({ service }: WantedEntry) => service.id === id && service.origin.containerId === origin.containerId;
+    return this.#claims.get(key)?.filter((claim) => !same(claim)) ?? NONE;
+  }
+}
+
+/** The container that started last has the key: it is the one that a person has just asked for. */
+function byStart({ service: { origin: a } }: WantedEntry, { service: { origin: b } }: WantedEntry): number {
+  return b.startedAt - a.startedAt || (a.containerId < b.containerId ? -1 : 1);
+}

@@ -1,0 +1,25 @@
+import type { Service } from '../services/index.ts';
+
+export type Action = 'register' | 'refresh' | 'deregister';
+
+/** Told of what is written to registries, as it happens: for metrics. A method must be quick, and must not throw. */
+export interface WriteObserver {
+  /** @param service absent where what was removed was not written by this process */
+  done(registry: string, action: Action, service: Service | undefined): void;
+  failed(registry: string, action: Action, error: Error): void;
+}
+
+/** Where it stands now with one registry. */
+export interface RegistryStatus {
+  readonly name: string;
+  /** Whether it answers, and was read. */
+  readonly up: boolean;
+  /** Services that it should hold. */
+  readonly services: number;
+  /** Entries that wait to be written, or are being written. */
+  readonly queue: number;
+  /** Entries that could not be written, and are tried again later. */
+  readonly failing: number;
+  /** When it was last read and compared as a whole, in milliseconds since the epoch. */
+  readonly resyncedAt?: number;
+}

@@ -1,0 +1,375 @@
+import { createHash } from 'node:crypto';
+import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
+import type { Logger } from '../../lib/log/index.ts';
+import type { Check, Health, Service } from '../../services/index.ts';
+import { each, isOwn, ownerMark } from '../kit/index.ts';
+import type { RegistryContext } from '../registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { type ConsulConnection, consulClient } from './client.ts';
+
+/** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
+const CONCURRENCY = 8;
+
+/** Consul's agent API (`/v1/agent`), for `consul://`, `consul-tls://` and `consul-unix://`. */
+export async function consul(uri: string, context: RegistryContext): Promise<Registry> {
+  return new Consul(consulClient(uri, context.env), context);
+}
+
+interface AgentService {
+  readonly ID: string;
+  readonly Service: string;
+  readonly Tags: readonly string[] | null;
+  readonly Meta: Readonly<Record<string, string>> | null;
+  readonly Port: number;
+  readonly Address: string;
+  readonly EnableTagOverride?: boolean;
+}
+
+interface AgentCheck {
+  readonly CheckID: string;
+  readonly Name: string;
+  readonly ServiceID: string;
+  readonly Status: Health['status'];
+}
+
+class Consul implements Registry {
+  readonly name: string;
+  /** The agent API has no transactions. */
+  readonly batchSize = 1;
+  readonly #client: HttpClient;
+  readonly #hasToken: boolean;
+  readonly #owner: Owner;
+  readonly #log: Logger;
+  /** IDs that the agent holds, as far as we know: registering one of them again must also replace its checks. */
+  readonly #present = new Set<string>();
+  /** IDs in maintenance mode, which is how Consul shows a paused container as critical. */
+  readonly #maintenance = new Set<string>();
+  /** IDs that somebody else registered at this agent: never overwritten. */
+  #foreign: ReadonlySet<string> = new Set();
+  readonly #told = new Set<string>();
+
+  constructor({ client, name, hasToken }: ConsulConnection, { owner, log }: RegistryContext) {
+    this.#client = client;
+    this.#hasToken = hasToken;
+    this.name = name;
+    this.#owner = owner;
+    this.#log = log;
+  }
+
+  async connect(signal: AbortSignal): Promise<void> {
+    await this.#client.request('GET', '/v1/status/leader', { signal, timeoutMs: 5_000 });
+    if (this.#hasToken) await this.#checkToken(signal);
+  }
+
+  /** The agent takes an unknown token until something is written: better to be told at once. */
+  async #checkToken(signal: AbortSignal): Promise<void> {
+    await this.#client.request('GET', '/v1/acl/token/self', { signal, timeoutMs: 5_000 }).catch((error: unknown) => {
+      if (!(error instanceof HttpStatusError)) throw error;
+      // 401: the agent has no ACLs, and takes any token.
+      if (error.status === 403) throw new Error(UNKNOWN_TOKEN);
+    });
+  }
+
+  entry(service: Service): Entry {
+    const { meta } = consulMeta(service, this.#owner);
+    return {
+      key: service.id,
+      content: content(service.name, service.address, service.port, service.tags, meta, service.enableTagOverride),
+      id: service.id,
+      name: service.name,
+      address: service.address,
+      port: service.port,
+      ...(service.health === undefined ? {} : { health: service.health.status }),
+    };
+  }
+
+  register(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    return each(
+      services,
+      (service) => service.id,
+      CONCURRENCY,
+      async (service) => {
+        const { meta, dropped } = consulMeta(service, this.#owner);
+        for (const reason of dropped) this.#tellOnce(service, reason);
+        if (!isPath(service.id)) {
+          const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
+          throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
+        }
+        if (this.#foreign.has(service.id)) {
+          throw new RefusedError(
+            'The agent has a service of this ID that is not ours: give the container another SERVICE_ID.',
+          );
+        }
+        await this.#put('/v1/agent/service/register', signal, {
+          // Without it, a check that the service no longer asks for would stay.
+          ...(this.#present.has(service.id) ? { params: { 'replace-existing-checks': 'true' } } : {}),
+          body: registration(service, meta),
+          needs: `service:write for "${service.name}"`,
+        });
+        this.#present.add(service.id);
+        // The check of maintenance mode was replaced with the others.
+        this.#maintenance.delete(service.id);
+        if (!reportsHealth(service)) await this.#maintain(service, signal);
+      },
+    );
+  }
+
+  deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    return each(
+      entries,
+      (entry) => entry.key,
+      CONCURRENCY,
+      async ({ id, name }) => {
+        await this.#put(`/v1/agent/service/deregister/${encodeURIComponent(id)}`, signal, {
+          needs: `service:write for "${name}"`,
+        }).catch((error: unknown) => {
+          if (!isUnknown(error)) throw error;
+        });
+        this.#present.delete(id);
+        this.#maintenance.delete(id);
+      },
+    );
+  }
+
+  async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const [services, checks] = await Promise.all([
+      this.#client.request<Record<string, AgentService>>('GET', '/v1/agent/services', { signal }),
+      this.#client.request<Record<string, AgentCheck>>('GET', '/v1/agent/checks', { signal }),
+    ]);
+    const own = Object.values(services).filter((service) => isOwn(this.#owner, service.ID, service.Meta ?? {}));
+    this.#foreign = new Set(Object.keys(services)).difference(new Set(own.map(({ ID }) => ID)));
+    this.#present.clear();
+    this.#maintenance.clear();
+    const health = reportedHealth(Object.values(checks));
+    for (const { ID } of own) {
+      this.#present.add(ID);
+      if (health.get(ID)?.maintenance) this.#maintenance.add(ID);
+    }
+    return own.map((service) => {
+      const status = health.get(service.ID)?.status;
+      return {
+        key: service.ID,
+        content: content(
+          service.Service,
+          service.Address,
+          service.Port,
+          service.Tags ?? [],
+          service.Meta ?? {},
+          service.EnableTagOverride,
+        ),
+        id: service.ID,
+        name: service.Service,
+        address: service.Address,
+        port: service.Port,
+        ...(status === undefined ? {} : { health: status }),
+      };
+    });
+  }
+
+  /** Consul has no expiry of its own for services: what is sent is Docker's word on their health. */
+  refresh(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    return each(
+      services,
+      (service) => service.id,
+      CONCURRENCY,
+      async (service) => {
+        if (!reportsHealth(service)) return this.#maintain(service, signal);
+        await this.#put(`/v1/agent/check/update/${encodeURIComponent(`service:${service.id}`)}`, signal, {
+          body: { Status: service.health?.status ?? 'critical', Output: service.health?.output ?? '' },
+          needs: `service:write for "${service.name}"`,
+        });
+      },
+    );
+  }
+
+  lost(signal: AbortSignal): Promise<string> {
+    return this.#client.lost(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+  }
+
+  async #maintain(service: Service, signal: AbortSignal): Promise<void> {
+    const wanted = service.health?.status === 'critical';
+    if (wanted === this.#maintenance.has(service.id)) return;
+    await this.#put(`/v1/agent/service/maintenance/${encodeURIComponent(service.id)}`, signal, {
+      params: { enable: String(wanted), ...(wanted ? { reason: service.health?.output ?? '' } : {}) },
+      needs: `service:write for "${service.name}"`,
+    });
+    if (wanted) this.#maintenance.add(service.id);
+    else this.#maintenance.delete(service.id);
+  }
+
+  async #put(
+    path: string,
+    signal: AbortSignal,
+    request: { readonly body?: unknown; readonly params?: Readonly<Record<string, string>>; readonly needs: string },
+  ): Promise<void> {
+    const { needs, ...rest } = request;
+    await this.#client.request('PUT', path, { ...rest, signal }).catch((error: unknown) => {
+      throw refusal(error, needs);
+    });
+  }
+
+  #tellOnce(service: Service, reason: string): void {
+    const line = `${service.id}: ${reason}`;
+    if (this.#told.has(line) || this.#told.size > 10_000) return;
+    this.#told.add(line);
+    this.#log.warn({ registry: this.name, container: service.origin.containerName, service: service.name }, reason);
+  }
+}
+
+/**
+ * Whether an entry of this ID could be removed: the ID ends the path of that call. Consul's server tidies paths before it
+ * reads them, and refuses those with characters that Go's unicode.IsPrint does not count as printable.
+ */
+function isPath(id: string): boolean {
+  return (
+    id.split('/').every((part) => !['', '.', '..'].includes(part)) && !/[\p{C}\p{Z}]/u.test(id.replaceAll(' ', ''))
+  );
+}
+
+const UNKNOWN_TOKEN = 'Consul does not know the token: set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to a valid one.';
+
+/** A 4xx is about this service, and stays so until somebody changes something; anything else may pass. */
+function refusal(error: unknown, needs: string): unknown {
+  if (!(error instanceof HttpStatusError)) return error;
+  if (error.status === 403) {
+    return new RefusedError(
+      `Consul says «${words(error)}»: the token lacks ${needs}. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`,
+    );
+  }
+  // 404: the agent lost the service since it was read, which is no fault of the service.
+  if (error.status === 404) return error;
+  return error.status < 500 || /scripts are disabled/i.test(error.message)
+    ? new RefusedError(`Consul says «${words(error)}».`)
+    : error;
+}
+
+const words = (error: HttpStatusError) =>
+  String(error.data ?? '')
+    .trim()
+    .slice(0, 300) || `HTTP ${error.status}`;
+
+/** Consul 1.8 answers 200 for an ID that it does not know, later ones 404, some 500 with these words. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof Error && /unknown service/i.test(error.message);
+}
+
+const DOCKER_CHECK = "Docker's health of the container";
+
+/** Docker's health goes to Consul as a TTL check's state; without such a check only maintenance mode can show it. */
+const reportsHealth = (service: Service) => service.check?.type === 'docker';
+
+function reportedHealth(
+  checks: readonly AgentCheck[],
+): Map<string, { status: Health['status']; maintenance: boolean }> {
+  const found = new Map<string, { status: Health['status']; maintenance: boolean }>();
+  for (const { CheckID, ServiceID, Status, Name } of checks) {
+    const maintenance = CheckID.startsWith('_service_maintenance:');
+    // The state of any other check is the agent's or the application's affair.
+    if (maintenance || (Name === DOCKER_CHECK && !found.has(ServiceID)))
+      found.set(ServiceID, { status: Status, maintenance });
+  }
+  return found;
+}
+
+function content(
+  name: string,
+  address: string,
+  port: number,
+  tags: readonly string[],
+  meta: Readonly<Record<string, string>>,
+  enableTagOverride: boolean | undefined,
+): string {
+  const pairs = Object.entries(meta).sort(([a], [b]) => (a < b ? -1 : 1));
+  // With EnableTagOverride others may change the tags, and that is no difference to mend.
+  return JSON.stringify([name, address, port, enableTagOverride ? null : tags, pairs, enableTagOverride ?? false]);
+}
+
+function registration(service: Service, meta: Readonly<Record<string, string>>): Record<string, unknown> {
+  return {
+    ID: service.id,
+    Name: service.name,
+    ...(service.tags.length === 0 ? {} : { Tags: service.tags }),
+    Port: service.port,
+    Address: service.address,
+    Meta: meta,
+    Check: service.check === undefined ? null : checkDefinition(service.check, service.health),
+    ...(service.weight === undefined ? {} : { Weights: { Passing: service.weight, Warning: 1 } }),
+    ...(service.enableTagOverride ? { EnableTagOverride: true } : {}),
+  };
+}
+
+/** A check in the field names of Consul's `/v1/agent/check/register`. */
+function checkDefinition(check: Check, health: Health | undefined): Record<string, unknown> {
+  return {
+    ...kindOfCheck(check),
+    ...(check.interval === undefined ? {} : { Interval: check.interval }),
+    ...(check.timeout === undefined ? {} : { Timeout: check.timeout }),
+    ...(check.tlsSkipVerify ? { TLSSkipVerify: true } : {}),
+    ...(check.type === 'docker' && health !== undefined ? { Status: health.status } : {}),
+    ...(check.initialStatus === undefined ? {} : { Status: check.initialStatus }),
+    ...(check.deregisterAfter === undefined ? {} : { DeregisterCriticalServiceAfter: check.deregisterAfter }),
+  };
+}
+
+function kindOfCheck(check: Check): Record<string, unknown> {
+  switch (check.type) {
+    case 'http':
+      return {
+        HTTP: check.url,
+        ...(check.method === undefined ? {} : { Method: check.method }),
+        ...(check.headers === undefined ? {} : { Header: check.headers }),
+      };
+    case 'tcp':
+      return { TCP: check.target };
+    case 'grpc':
+      return { GRPC: check.target, ...(check.useTls ? { GRPCUseTLS: true } : {}) };
+    case 'script':
+      return { Args: check.args };
+    case 'ttl':
+      return { TTL: check.ttl };
+    case 'docker':
+      return { Name: DOCKER_CHECK, TTL: check.ttl };
+  }
+}
+
+/** Consul's limits on service metadata (its agent/structs: ValidateMetadata). */
+const META_PAIRS = 64;
+const META_KEY = /^[a-zA-Z0-9_-]{1,128}$/;
+const META_VALUE_BYTES = 512;
+
+/** The service's metadata as Consul takes it, with the owner mark, and sentences on what it would refuse. */
+function consulMeta(service: Service, owner: Owner): { meta: Record<string, string>; dropped: string[] } {
+  const mark: Record<string, string> = ownerMark(owner);
+  // What the agent does not give back is compared by this.
+  const hidden = [service.check, service.weight].filter((part) => part !== undefined);
+  if (hidden.length > 0) mark['registrator-check'] = fingerprint(hidden);
+  const meta: Record<string, string> = {};
+  const dropped: string[] = [];
+  let room = META_PAIRS - Object.keys(mark).length;
+  for (const [key, value] of Object.entries(service.meta)) {
+    const fault = metaFault(key, value) ?? (room === 0 ? `is beyond Consul's ${META_PAIRS} pairs` : undefined);
+    if (fault === undefined) {
+      meta[key] = value;
+      room -= 1;
+    } else {
+      dropped.push(
+        `Container ${service.origin.containerName}: the label SERVICE_${key.toUpperCase()} ${fault}; the service is registered without it.`,
+      );
+    }
+  }
+  return { meta: Object.assign(meta, mark), dropped };
+}
+
+function metaFault(key: string, value: string): string | undefined {
+  if (!META_KEY.test(key)) return 'has characters in its name that Consul does not take in metadata';
+  if (key.startsWith('consul-')) return 'has a name that Consul keeps for itself';
+  if (Buffer.byteLength(value) > META_VALUE_BYTES)
+    return `has a value of over ${META_VALUE_BYTES} bytes, more than Consul takes`;
+  return undefined;
+}
+
+const fingerprint = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);

@@ -1,0 +1,298 @@
+import { createHash } from 'node:crypto';
+import { hostPort } from '../../lib/host-port.ts';
+import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
+import type { Service } from '../../services/index.ts';
+import { decodeSegment, each, encodeSegment, firstLoss, inBatches, isOwnId } from '../kit/index.ts';
+import type { RegistryContext } from '../registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { consulClient } from './client.ts';
+import { ConsulSession } from './kv-session.ts';
+
+/** Operations that Consul takes in one transaction (agent/txn_endpoint: maxTxnOps). */
+const TXN_OPERATIONS = 64;
+/** One service: its value, off the session that holds it, on to ours. */
+const OPERATIONS_PER_SERVICE = 3;
+/** Looks at a key that changes under our hands. */
+const TRIES = 5;
+
+/**
+ * `consulkv://host:port/prefix` and `consulkv-unix:///path:/prefix`: keys `<prefix>/<name>/<id>` with the value
+ * `<address>:<port>`, in the layout of gliderlabs/registrator. With `--ttl` they are locked by a session of that TTL,
+ * with which they go: when registrator ends, they stay for the TTL, in which the next one takes them over.
+ */
+export async function consulKv(uri: string, context: RegistryContext): Promise<Registry> {
+  const { client, name, path } = consulClient(uri, context.env);
+  const prefix = parsePrefix(path);
+  const session = context.ttl === undefined ? undefined : new ConsulSession(client, context.ttl);
+  return new ConsulKv(client, name, prefix, context.owner, session);
+}
+
+/** With a slash at its end, or empty. Throws an Error with one sentence. */
+function parsePrefix(path: string): string {
+  if (path === '') return '';
+  let prefix: string;
+  try {
+    prefix = decodeURIComponent(path);
+  } catch {
+    throw new Error('The prefix in the consulkv URI has a percent sign that encodes nothing: write it as %25.');
+  }
+  if (prefix.split('/').some((part) => part === '' || part === '.' || part === '..'))
+    throw new Error('The prefix in the consulkv URI has an empty part, a "." or a "..": write it as in /my/prefix.');
+  return `${prefix}/`;
+}
+
+/** What Consul holds at a key, as far as we know. */
+interface KeyState {
+  readonly index: number;
+  /** The session that locks it; empty for none. */
+  readonly session: string;
+}
+
+interface KvPair {
+  readonly Key: string;
+  /** In base64; null for an empty one. */
+  readonly Value: string | null;
+  readonly Flags: number;
+  readonly ModifyIndex: number;
+  readonly Session?: string;
+}
+
+interface KvOperation {
+  readonly Verb: 'get' | 'cas' | 'lock' | 'unlock' | 'delete-cas';
+  readonly Key: string;
+  readonly Value?: string;
+  readonly Flags?: number;
+  readonly Index?: number;
+  readonly Session?: string;
+}
+
+class ConsulKv implements Registry {
+  readonly name: string;
+  readonly batchSize = Math.floor(TXN_OPERATIONS / OPERATIONS_PER_SERVICE);
+  readonly #client: HttpClient;
+  readonly #prefix: string;
+  readonly #owner: Owner;
+  readonly #flags: number;
+  /** Absent without `--ttl`. */
+  readonly #session: ConsulSession | undefined;
+  /** Our own keys. Where it is out of date, a transaction fails, and the key is read anew. */
+  #held = new Map<string, KeyState>();
+
+  constructor(client: HttpClient, name: string, prefix: string, owner: Owner, session: ConsulSession | undefined) {
+    this.#client = client;
+    this.name = name;
+    this.#prefix = prefix;
+    this.#owner = owner;
+    this.#flags = ownerFlags(owner);
+    this.#session = session;
+  }
+
+  async connect(signal: AbortSignal): Promise<void> {
+    const leader = await this.#client.request<string>('GET', '/v1/status/leader', { signal, timeoutMs: 5_000 });
+    if (leader === '') throw new Error('Consul has no leader now: it takes no keys until its servers elect one.');
+  }
+
+  entry(service: Service): Entry {
+    return {
+      key: `${this.#prefix}${encodeSegment(service.name)}/${encodeSegment(service.id)}`,
+      content: hostPort(service.address, service.port).toWellFormed(),
+      id: service.id,
+      name: service.name,
+      address: service.address,
+      port: service.port,
+    };
+  }
+
+  async register(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    const entries = services.map((service) => this.entry(service));
+    const session = (await this.#session?.id(signal)) ?? '';
+    const operations = entries.flatMap((entry) => this.#writing(entry, this.#held.get(entry.key), session));
+    if (await this.#commit(operations, session, signal)) return;
+    await this.#each(entries, (entry) => this.#writeAlone(entry, signal));
+  }
+
+  async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    const known = entries.map(({ key }) => ({ key, held: this.#held.get(key) }));
+    const operations = known.flatMap(({ key, held }) => (held ? [deleting(key, held)] : []));
+    if (operations.length === entries.length && (await this.#commit(operations, '', signal))) return;
+    await this.#each(entries, (entry) => this.#deleteAlone(entry, signal));
+  }
+
+  async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const path = this.#prefix.split('/').map(encodeURIComponent).join('/');
+    const pairs = await this.#client
+      .request<readonly KvPair[]>('GET', `/v1/kv/${path}`, { params: { recurse: 'true' }, signal })
+      .catch((error: unknown) => {
+        if (error instanceof HttpStatusError && error.status === 404) return [];
+        throw error;
+      });
+    const held = new Map<string, KeyState>();
+    const entries: Entry[] = [];
+    for (const pair of pairs) {
+      if (!this.#isOwn(pair)) continue;
+      held.set(pair.Key, { index: pair.ModifyIndex, session: pair.Session ?? '' });
+      const entry = this.#asEntry(pair);
+      if (entry !== undefined) entries.push(entry);
+    }
+    this.#held = held;
+    return entries;
+  }
+
+  /** Renews the session; where it is gone, and its keys with it, they are written anew under another one. */
+  async refresh(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    if (this.#session === undefined || (await this.#session.renew(signal))) return;
+    await inBatches(services, this.batchSize, (batch) => this.register(batch, signal));
+  }
+
+  lost(signal: AbortSignal): Promise<string> {
+    return firstLoss([this.#client, ...(this.#session ? [this.#session] : [])], signal);
+  }
+
+  async close(): Promise<void> {
+    this.#session?.close();
+    this.#client.close();
+  }
+
+  #isOwn({ Key, Flags }: KvPair): boolean {
+    const id = decodeSegment(Key.slice(Key.lastIndexOf('/') + 1));
+    return (this.#flags !== 0 && Flags === this.#flags) || isOwnId(this.#owner.host, id);
+  }
+
+  #asEntry({ Key, Value, Session = '' }: KvPair): Entry | undefined {
+    const parts = Key.slice(this.#prefix.length).split('/');
+    const [name, id] = parts.map(decodeSegment);
+    if (name === undefined || id === undefined || parts.length > 2) return undefined;
+    const value = Buffer.from(Value ?? '', 'base64').toString();
+    // A key of the session before, that of the process before this one, goes with it: it has to be taken over.
+    const bound = this.#session === undefined ? Session === '' : Session !== '' && Session === this.#session.present;
+    const colon = value.lastIndexOf(':');
+    const address = value.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+    const port = Number(value.slice(colon + 1));
+    return { key: Key, content: bound ? value : `${value} by another session`, id, name, address, port };
+  }
+
+  #writing({ key, content }: Entry, held: KeyState | undefined, session: string): KvOperation[] {
+    const pair = { Key: key, Value: Buffer.from(content).toString('base64'), Flags: this.#flags };
+    const other = held !== undefined && held.session !== '' && held.session !== session;
+    return [
+      // Index 0: only where there is no such key. A session that holds the key goes on holding it.
+      { ...pair, Verb: 'cas', Index: held?.index ?? 0 },
+      ...(other ? [{ ...pair, Verb: 'unlock' as const, Session: held.session }] : []),
+      ...(session === '' ? [] : [{ ...pair, Verb: 'lock' as const, Session: session }]),
+    ];
+  }
+
+  /** All of it or nothing: false, when Consul did nothing because of one of the operations. */
+  async #commit(operations: readonly KvOperation[], session: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.#transact(operations, session, signal)) === undefined;
+  }
+
+  /** What the transaction failed for, in Consul's words. */
+  async #transact(
+    operations: readonly KvOperation[],
+    session: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    try {
+      const body = operations.map((KV) => ({ KV }));
+      const answer = await this.#client.request<{ Results: readonly { KV: KvPair }[] | null }>('PUT', '/v1/txn', {
+        body,
+        signal,
+      });
+      for (const { Key, Verb } of operations) if (Verb === 'delete-cas') this.#held.delete(Key);
+      for (const { KV } of answer.Results ?? []) this.#held.set(KV.Key, { index: KV.ModifyIndex, session });
+      return undefined;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return words(error);
+    }
+  }
+
+  /** A batch at once: the client bounds how many calls are under way. */
+  #each(entries: readonly Entry[], work: (entry: Entry) => Promise<void>): Promise<void> {
+    return each(entries, ({ key }) => key, this.batchSize, work);
+  }
+
+  async #writeAlone(entry: Entry, signal: AbortSignal): Promise<void> {
+    let reason = '';
+    for (let tries = 0; tries < TRIES; tries++) {
+      const session = (await this.#session?.id(signal)) ?? '';
+      const pair = await this.#read(entry.key, signal);
+      if (pair !== undefined && !this.#isOwn(pair))
+        throw new RefusedError(
+          `Consul has the key ${entry.key} from somebody else: give the container another SERVICE_ID.`,
+        );
+      const held = pair && { index: pair.ModifyIndex, session: pair.Session ?? '' };
+      const failure = await this.#transact(this.#writing(entry, held, session), session, signal);
+      if (failure === undefined) return;
+      reason = failure;
+      if (/invalid session/i.test(failure)) this.#session?.forget(session);
+      else if (!isConflict(failure)) throw refusal(failure, entry.key);
+    }
+    throw new Error(`Consul says «${reason}», and the key ${entry.key} changes again and again`);
+  }
+
+  async #deleteAlone(entry: Entry, signal: AbortSignal): Promise<void> {
+    let reason = '';
+    for (let tries = 0; tries < TRIES; tries++) {
+      const pair = await this.#read(entry.key, signal);
+      if (pair === undefined || !this.#isOwn(pair)) {
+        this.#held.delete(entry.key);
+        return;
+      }
+      const held = { index: pair.ModifyIndex, session: pair.Session ?? '' };
+      const failure = await this.#transact([deleting(entry.key, held)], '', signal);
+      if (failure === undefined) return;
+      reason = failure;
+      if (!isConflict(failure)) throw refusal(failure, entry.key);
+    }
+    throw new Error(`Consul says «${reason}», and the key ${entry.key} changes again and again`);
+  }
+
+  /** By a transaction, which has the key in its body: no key can alter its path. */
+  async #read(key: string, signal: AbortSignal): Promise<KvPair | undefined> {
+    const body = [{ KV: { Verb: 'get', Key: key } }];
+    try {
+      const answer = await this.#client.request<{ Results: readonly { KV: KvPair }[] }>('PUT', '/v1/txn', {
+        body,
+        signal,
+      });
+      return answer.Results[0]?.KV;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (/doesn't exist/i.test(words(error))) return undefined;
+      throw refusal(words(error), key);
+    }
+  }
+}
+
+function deleting(key: string, held: KeyState): KvOperation {
+  return { Verb: 'delete-cas', Key: key, Index: held.index };
+}
+
+/** 52 bits, that JSON numbers hold them exactly. Readers of the keys take no notice of flags. */
+export function ownerFlags({ engine }: Owner): number {
+  if (engine === '') return 0;
+  return Number.parseInt(createHash('sha256').update(engine).digest('hex').slice(0, 13), 16);
+}
+
+/** Somebody wrote the key between our look and our writing. */
+const isConflict = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);
+
+function refusal(failure: string, key: string): RefusedError {
+  const hint = /permission denied/i.test(failure)
+    ? `: the token lacks key:write for "${key}" (with --ttl session:write too). Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`
+    : '.';
+  return new RefusedError(`Consul says «${failure}»${hint}`);
+}
+
+/** Anything else may pass by itself. */
+function isRefusal(error: unknown): error is HttpStatusError {
+  return error instanceof HttpStatusError && error.status < 500 && error.status !== 429;
+}
+
+function words(error: HttpStatusError): string {
+  const { Errors } = (error.data ?? {}) as { Errors?: readonly { What?: string }[] | null };
+  const text = Errors?.map(({ What = '' }) => What).join('; ') ?? String(error.data ?? '').trim();
+  return text.slice(0, 300) || `HTTP ${error.status}`;
+}

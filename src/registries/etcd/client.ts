@@ -1,0 +1,250 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpStatusError } from '../../lib/http/index.ts';
+import { unlessAborted } from '../../lib/unless-aborted.ts';
+import type { EtcdEndpoints } from './endpoints.ts';
+import type { EtcdCredentials } from './uri.ts';
+
+/** Codes of gRPC that etcd's refusals carry (grpc/codes). */
+export const NOT_FOUND = 5;
+export const PERMISSION_DENIED = 7;
+const RESOURCE_EXHAUSTED = 8;
+const FAILED_PRECONDITION = 9;
+const UNIMPLEMENTED = 12;
+const UNAUTHENTICATED = 16;
+
+const TOKEN_TRIES = 3;
+const TOKEN_PAUSE_MS = 300;
+/** Keys that one answer holds at most. */
+const PAGE = 2_000;
+
+/** etcd understood the request and said no. The message is etcd's. */
+export class EtcdRefusal extends Error {
+  override readonly name = 'EtcdRefusal';
+  /** Of gRPC. */
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+  /** A decimal number; `0` for none. */
+  readonly lease: string;
+}
+
+/** A condition of a transaction: the key holds exactly this value, or (undefined) is not there. */
+export interface Condition {
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+export type Operation =
+  | { readonly put: string; readonly value: string; readonly lease?: string | undefined }
+  | { readonly delete: string };
+
+interface JsonKeyValue {
+  readonly key: string;
+  readonly value?: string;
+  readonly lease?: string;
+}
+
+interface JsonRange {
+  readonly header: { readonly revision: string };
+  readonly kvs?: readonly JsonKeyValue[];
+  readonly more?: boolean;
+}
+
+interface JsonTxn {
+  readonly succeeded?: boolean;
+  readonly responses?: readonly { readonly response_range?: JsonRange }[];
+}
+
+/** etcd's v3 API by its JSON gateway (etcd 3.4 and later), with a token where there are credentials. */
+export class EtcdClient {
+  readonly #endpoints: EtcdEndpoints;
+  readonly #credentials: EtcdCredentials | undefined;
+  readonly #closing = new AbortController();
+  #token: Promise<string | undefined> | undefined;
+
+  constructor(endpoints: EtcdEndpoints, credentials: EtcdCredentials | undefined) {
+    this.#endpoints = endpoints;
+    this.#credentials = credentials;
+  }
+
+  /** Everything below the prefix, which ends in a slash, as of one revision. */
+  async list(prefix: string, signal: AbortSignal): Promise<KeyValue[]> {
+    const found: KeyValue[] = [];
+    const end = base64(`${prefix.slice(0, -1)}0`);
+    let from = base64(prefix);
+    let revision: string | undefined;
+    for (;;) {
+      const page: JsonRange = await this.#call('/v3/kv/range', signal, {
+        key: from,
+        range_end: end,
+        limit: String(PAGE),
+        ...(revision === undefined ? {} : { revision }),
+      });
+      const pairs = page.kvs ?? [];
+      for (const pair of pairs) found.push(keyValue(pair));
+      const last = pairs.at(-1);
+      if (page.more !== true || last === undefined) return found;
+      revision ??= page.header.revision;
+      // The next key after the last one is the last one with a zero byte at its end.
+      from = Buffer.concat([Buffer.from(last.key, 'base64'), Buffer.of(0)]).toString('base64');
+    }
+  }
+
+  /** A linearizable read of one key below the prefix at most: proves the majority, the token and the permission. */
+  async probe(prefix: string, signal: AbortSignal): Promise<void> {
+    await this.#call('/v3/kv/range', signal, {
+      key: base64(prefix),
+      range_end: base64(`${prefix.slice(0, -1)}0`),
+      limit: '1',
+      keys_only: true,
+    });
+  }
+
+  /**
+   * All operations where all conditions hold, else none.
+   *
+   * @param look keys to read where they do not
+   * @returns undefined where it was done, else what is at the keys of `look`
+   */
+  async transact(
+    conditions: readonly Condition[],
+    operations: readonly Operation[],
+    look: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, KeyValue> | undefined> {
+    const answer: JsonTxn = await this.#call('/v3/kv/txn', signal, {
+      compare: conditions.map(({ key, value }) =>
+        value === undefined
+          ? { key: base64(key), target: 'VERSION', result: 'EQUAL', version: '0' }
+          : { key: base64(key), target: 'VALUE', result: 'EQUAL', value: base64(value) },
+      ),
+      success: operations.map(jsonOperation),
+      failure: look.map((key) => ({ request_range: { key: base64(key) } })),
+    });
+    if (answer.succeeded === true) return undefined;
+    const pairs = (answer.responses ?? []).flatMap(({ response_range }) => response_range?.kvs ?? []).map(keyValue);
+    return new Map(pairs.map((pair) => [pair.key, pair]));
+  }
+
+  /** @param ttl in seconds; the answer's may be longer */
+  async grant(ttl: number, signal: AbortSignal): Promise<{ readonly id: string; readonly ttl: number }> {
+    const body = { TTL: String(Math.ceil(ttl)) };
+    const answer = await this.#call<{ ID: string; TTL: string }>('/v3/lease/grant', signal, body);
+    return { id: answer.ID, ttl: Number(answer.TTL) };
+  }
+
+  /** @returns whether the lease is there still */
+  async keepAlive(id: string, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#call<{ result?: { TTL?: string } }>('/v3/lease/keepalive', signal, { ID: id });
+    // A lease that is gone has no TTL.
+    return Number(answer.result?.TTL ?? 0) > 0;
+  }
+
+  lost(signal: AbortSignal): Promise<string> {
+    return this.#endpoints.lost(signal);
+  }
+
+  close(): void {
+    this.#closing.abort(new Error('the connection to etcd was closed'));
+    this.#endpoints.close();
+  }
+
+  /** @throws EtcdRefusal; an Error with a sentence for people where etcd does not answer or does not let us in */
+  async #call<T>(path: string, signal: AbortSignal, body: unknown): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      const token = await this.#authenticated(signal);
+      try {
+        const headers = token === undefined ? {} : { Authorization: token };
+        const answer = await this.#endpoints.request<T>('POST', path, { body, headers, signal });
+        throwStreamError(answer);
+        return answer;
+      } catch (error) {
+        const refusal = asRefusal(error);
+        if (!(refusal instanceof EtcdRefusal) || !wantsToken(refusal)) throw refusal;
+        if (this.#credentials === undefined) throw new Error(NEEDS_USER);
+        if (tries === TOKEN_TRIES) throw new Error(`etcd does not take the token that it gave («${refusal.message}»)`);
+        // A member that lags behind does not know a new token yet.
+        if (tries > 1) await sleep(TOKEN_PAUSE_MS * (0.5 + Math.random()), undefined, { signal });
+        // Simple tokens live in the members' memory, and for five minutes of silence (etcd: --auth-token-ttl).
+        if ((await this.#token?.catch(() => undefined)) === token) this.#token = undefined;
+      }
+    }
+  }
+
+  async #authenticated(signal: AbortSignal): Promise<string | undefined> {
+    if (this.#credentials === undefined) return undefined;
+    this.#token ??= this.#authenticate(this.#credentials);
+    const token = this.#token;
+    token.catch(() => {
+      if (this.#token === token) this.#token = undefined;
+    });
+    return unlessAborted(token, signal);
+  }
+
+  async #authenticate({ username, password }: EtcdCredentials): Promise<string | undefined> {
+    const body = { name: username, password: await password() };
+    try {
+      const request = { body, signal: this.#closing.signal };
+      return (await this.#endpoints.request<{ token?: string }>('POST', '/v3/auth/authenticate', request)).token;
+    } catch (error) {
+      const refusal = asRefusal(error);
+      if (!(refusal instanceof EtcdRefusal)) throw refusal;
+      // "authentication is not enabled": then nobody asks for a token either.
+      if (refusal.code === FAILED_PRECONDITION) return undefined;
+      throw new Error(
+        `etcd refuses the user "${username}" («${refusal.message}»): check ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE.`,
+      );
+    }
+  }
+}
+
+const NEEDS_USER = 'etcd asks for a user: set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE.';
+
+function wantsToken({ code, message }: EtcdRefusal): boolean {
+  return code === UNAUTHENTICATED || /user name is empty|revision in header is old/.test(message);
+}
+
+/** An answer that is a stream says in its body, with status 200, what failed. */
+function throwStreamError(answer: unknown): void {
+  const { error } = (answer ?? {}) as { error?: { grpc_code?: number; message?: string } };
+  if (error !== undefined) throw new EtcdRefusal(error.grpc_code ?? 0, error.message ?? 'no reason given');
+}
+
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof HttpStatusError)) return error;
+  const data = error.data as { code?: unknown; message?: unknown; error?: unknown } | null;
+  const code = typeof data === 'object' ? data?.code : undefined;
+  const message = data?.message ?? data?.error;
+  if (typeof code !== 'number' || typeof message !== 'string' || code === UNIMPLEMENTED) {
+    return new Error(
+      `What answers speaks no etcd v3 JSON (${error.message}): give the address of etcd 3.4 or later, or use etcd-legacy:// or skydns2:// for the v2 API.`,
+    );
+  }
+  const words = message.slice(0, 300);
+  if (code === RESOURCE_EXHAUSTED) {
+    return new Error(
+      `etcd takes nothing more («${words}»): where its space is used up, compact, defragment and disarm.`,
+    );
+  }
+  return new EtcdRefusal(code, words);
+}
+
+function jsonOperation(operation: Operation): unknown {
+  if ('delete' in operation) return { request_delete_range: { key: base64(operation.delete) } };
+  const { put, value, lease } = operation;
+  return { request_put: { key: base64(put), value: base64(value), ...(lease === undefined ? {} : { lease }) } };
+}
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+function keyValue({ key, value = '', lease = '0' }: JsonKeyValue): KeyValue {
+  return { key: Buffer.from(key, 'base64').toString(), value: Buffer.from(value, 'base64').toString(), lease };
+}

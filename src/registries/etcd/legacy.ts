@@ -1,0 +1,269 @@
+import { HttpStatusError } from '../../lib/http/index.ts';
+import type { Service } from '../../services/index.ts';
+import { each } from '../kit/index.ts';
+import type { RegistryContext } from '../registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { EtcdEndpoints } from './endpoints.ts';
+import {
+  claimedByOther,
+  claimedKey,
+  claimKey,
+  claimValue,
+  isAnothersId,
+  isOwnClaim,
+  KEPT_ALIVE,
+  type Layout,
+  ownEntries,
+  plainLayout,
+  type Stored,
+  showsOwner,
+} from './layout.ts';
+import { type EtcdCredentials, type EtcdTarget, etcdTarget } from './uri.ts';
+
+/** Error codes of the v2 API (etcd: etcdserver/api/v2error). */
+const KEY_NOT_FOUND = 100;
+const TEST_FAILED = 101;
+const NODE_EXISTS = 105;
+
+/** Requests under way at once for one call. */
+const CONCURRENCY = 16;
+/** Looks at a claim that changes under our hands. */
+const TRIES = 3;
+
+/** etcd's v2 keys API, for `etcd-legacy://h1,h2:2379/prefix`, with and without `+tls`. */
+export async function etcdLegacy(uri: string, context: RegistryContext): Promise<Registry> {
+  const target = await etcdTarget(uri, context.env);
+  if (target.query.size > 0) throw new Error(`The URI ${target.name} takes nothing after a question mark.`);
+  return etcdV2(target, plainLayout(target.path), context);
+}
+
+export function etcdV2(target: EtcdTarget, layout: Layout, context: RegistryContext): Registry {
+  return new EtcdLegacy(target, layout, context);
+}
+
+interface KeyNode {
+  readonly key?: string;
+  readonly value?: string;
+  readonly dir?: boolean;
+  /** Seconds left; absent for one that stays. */
+  readonly ttl?: number;
+  readonly nodes?: readonly KeyNode[];
+}
+
+class EtcdLegacy implements Registry {
+  readonly name: string;
+  /** The v2 API has no transactions. */
+  readonly batchSize = 1;
+  readonly #endpoints: EtcdEndpoints;
+  readonly #credentials: EtcdCredentials | undefined;
+  readonly #layout: Layout;
+  readonly #owner: Owner;
+  /** Seconds; absent without `--ttl`. */
+  readonly #ttl: number | undefined;
+  /** Keys that this process wrote, and so keeps alive. */
+  readonly #written = new Set<string>();
+
+  constructor(target: EtcdTarget, layout: Layout, { owner, ttl }: RegistryContext) {
+    this.name = target.name;
+    this.#endpoints = new EtcdEndpoints(target);
+    this.#credentials = target.credentials;
+    this.#layout = layout;
+    this.#owner = owner;
+    this.#ttl = ttl === undefined ? undefined : Math.ceil(ttl);
+  }
+
+  async connect(signal: AbortSignal): Promise<void> {
+    await this.#read(this.#layout.prefix, false, signal);
+  }
+
+  entry(service: Service): Entry {
+    const { id, name, address, port } = service;
+    const bound = this.#ttl === undefined ? '' : KEPT_ALIVE;
+    const content = `${this.#layout.value(service)}${bound}`;
+    return { key: this.#layout.key(service), content, id, name, address, port };
+  }
+
+  register(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    return each(
+      services,
+      (service) => this.#layout.key(service),
+      CONCURRENCY,
+      async (service) => {
+        const entry = this.entry(service);
+        // Before the entry, so that there is never one that we do not know for ours.
+        if (!showsOwner(this.#layout, this.#owner, entry.key)) await this.#claim(entry, signal);
+        // Without a TTL here, one that the key had is dropped.
+        const ttl = this.#ttl === undefined ? {} : { ttl: String(this.#ttl) };
+        await this.#send('PUT', entry.key, { value: this.#layout.value(service), ...ttl }, signal);
+        this.#written.add(entry.key);
+      },
+    );
+  }
+
+  deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    return each(
+      entries,
+      ({ key }) => key,
+      CONCURRENCY,
+      async ({ key }) => {
+        const claimed = showsOwner(this.#layout, this.#owner, key) ? undefined : claimKey(this.#layout, key);
+        const claim = claimed === undefined ? undefined : (await this.#read(claimed, false, signal))?.value;
+        this.#written.delete(key);
+        // Somebody else has the key, or had it always.
+        if (claimed !== undefined && (claim === undefined || !isOwnClaim(this.#owner, claim))) return;
+        await this.#delete(key, {}, signal);
+        await this.#removeFolderOf(key, signal);
+        if (claimed === undefined || claim === undefined) return;
+        await this.#delete(claimed, { prevValue: claim }, signal);
+        await this.#removeFolderOf(claimed, signal);
+      },
+    );
+  }
+
+  async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const [root, claims] = await Promise.all([
+      this.#read(this.#layout.prefix, true, signal),
+      this.#read(this.#layout.claims, true, signal),
+    ]);
+    const stored = leaves(root).map(
+      ({ key = '', value = '', ttl }): Stored => ({ key, value, bound: this.#boundText(key, ttl) }),
+    );
+    const byKey = new Map(leaves(claims).map(({ key = '', value = '' }) => [claimedKey(this.#layout, key), value]));
+    return ownEntries(this.#layout, this.#owner, stored, byKey, new Set());
+  }
+
+  /** Extends the TTL without a word to those who watch the key; one that has gone is written anew. */
+  refresh(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    if (this.#ttl === undefined) return Promise.resolve();
+    const form = { ttl: String(this.#ttl), refresh: 'true', prevExist: 'true' };
+    return each(
+      services,
+      (service) => this.#layout.key(service),
+      CONCURRENCY,
+      (service) =>
+        this.#send('PUT', this.#layout.key(service), form, signal).catch((error: unknown) => {
+          if (codeOf(error) !== KEY_NOT_FOUND) throw error;
+          return this.register([service], signal);
+        }),
+    );
+  }
+
+  lost(signal: AbortSignal): Promise<string> {
+    return this.#endpoints.lost(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#endpoints.close();
+  }
+
+  /** How long the key will be: `entry` says the same of one that is as it should be. */
+  #boundText(key: string, ttl: number | undefined): string {
+    if (ttl === undefined) return '';
+    // What the process before this one wrote may run out before the first heartbeat: it is written anew.
+    return this.#ttl !== undefined && this.#written.has(key) ? KEPT_ALIVE : ' (expires)';
+  }
+
+  async #claim(entry: Entry, signal: AbortSignal): Promise<void> {
+    const key = claimKey(this.#layout, entry.key);
+    const value = claimValue(this.#owner, entry);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const before = (await this.#read(key, false, signal))?.value;
+      if (before === value) return;
+      // A claim outlives its entry where its host died: it may be taken over.
+      const foreign = before === undefined ? isAnothersId(this.#owner, entry.id) : !isOwnClaim(this.#owner, before);
+      if (foreign && (await this.#read(entry.key, false, signal))) throw claimedByOther(entry, before);
+      try {
+        const condition = before === undefined ? { prevExist: 'false' } : { prevValue: before };
+        await this.#send('PUT', key, { value, ...condition }, signal);
+        return;
+      } catch (error) {
+        if (![KEY_NOT_FOUND, TEST_FAILED, NODE_EXISTS].includes(codeOf(error) ?? 0)) throw error;
+      }
+    }
+    throw new Error(`the claim of ${entry.key} in etcd changes again and again`);
+  }
+
+  async #delete(key: string, params: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
+    await this.#send('DELETE', key, params, signal).catch((error: unknown) => {
+      if (![KEY_NOT_FOUND, TEST_FAILED].includes(codeOf(error) ?? 0)) throw error;
+    });
+  }
+
+  /** etcd removes a folder only when it is empty, and makes it again with the next key: no race. */
+  async #removeFolderOf(key: string, signal: AbortSignal): Promise<void> {
+    const folder = key.slice(0, key.lastIndexOf('/'));
+    await this.#send('DELETE', folder, { dir: 'true' }, signal).catch((error: unknown) => {
+      if (codeOf(error) === undefined) throw error;
+    });
+  }
+
+  /** By the majority's word, not that of a member that lags behind. Undefined where there is no such key. */
+  async #read(key: string, recursive: boolean, signal: AbortSignal): Promise<KeyNode | undefined> {
+    const params = { quorum: 'true', ...(recursive ? { recursive: 'true' } : {}) };
+    try {
+      return (await this.#send<{ node?: KeyNode }>('GET', key, params, signal)).node;
+    } catch (error) {
+      if (codeOf(error) === KEY_NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  async #send<T>(
+    method: 'GET' | 'PUT' | 'DELETE',
+    key: string,
+    fields: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const path = `/v2/keys${key.split('/').map(encodeURIComponent).join('/') || '/'}`;
+    const headers = await this.#headers();
+    const what = method === 'PUT' ? { body: new URLSearchParams(fields) } : { params: fields };
+    try {
+      return await this.#endpoints.request<T>(method, path, { ...what, headers, signal });
+    } catch (error) {
+      throw asRefusal(error, key);
+    }
+  }
+
+  async #headers(): Promise<Record<string, string>> {
+    if (this.#credentials === undefined) return {};
+    const { username, password } = this.#credentials;
+    return { Authorization: `Basic ${Buffer.from(`${username}:${await password()}`).toString('base64')}` };
+  }
+}
+
+/** etcd says no, with a code of the v2 API. */
+class LegacyRefusal extends RefusedError {
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const codeOf = (error: unknown) => (error instanceof LegacyRefusal ? error.code : undefined);
+
+function asRefusal(error: unknown, key: string): unknown {
+  if (!(error instanceof HttpStatusError)) return error;
+  const { errorCode, message, cause } = (typeof error.data === 'object' && error.data !== null ? error.data : {}) as {
+    errorCode?: number;
+    message?: string;
+    cause?: string;
+  };
+  if (error.status === 401) {
+    return new RefusedError(
+      `etcd does not let us at ${key} («${message ?? 'unauthorized'}»): set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE, to a user whose role may read and write there.`,
+    );
+  }
+  if (errorCode === undefined) {
+    return new Error(
+      `What answers has no etcd v2 API (HTTP ${error.status}): start etcd with --enable-v2, or use etcd:// or coredns:// for the v3 API.`,
+    );
+  }
+  return new LegacyRefusal(errorCode, `etcd says «${message ?? errorCode}» of ${cause || key}.`);
+}
+
+function leaves(node: KeyNode | undefined): KeyNode[] {
+  if (node === undefined) return [];
+  return node.dir === true ? (node.nodes ?? []).flatMap(leaves) : [node];
+}

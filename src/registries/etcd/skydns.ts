@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import type { Registry, RegistryContext } from '../registry.ts';
+import { etcdV3 } from './etcd.ts';
+import type { Layout } from './layout.ts';
+import { etcdV2 } from './legacy.ts';
+import { type EtcdTarget, etcdTarget } from './uri.ts';
+
+/** `skydns2://host/domain`: SkyDNS, which reads etcd v2. */
+export async function skydns2(uri: string, context: RegistryContext): Promise<Registry> {
+  const target = await etcdTarget(uri, context.env);
+  return etcdV2(target, skydnsLayout(['skydns'], oneDomain(target)), context);
+}
+
+/**
+ * `coredns://host/domain`: CoreDNS's etcd plugin, which reads etcd v3. Also `coredns://host/prefix?zone=domain`, which
+ * fayrus/registrator takes, for a plugin with another `path` than skydns.
+ */
+export async function coredns(uri: string, context: RegistryContext): Promise<Registry> {
+  const target = await etcdTarget(uri, context.env);
+  const zone = target.query.get('zone');
+  const layout =
+    zone === null
+      ? skydnsLayout(['skydns'], oneDomain(target))
+      : skydnsLayout(target.path.length === 0 ? ['skydns'] : target.path, zone);
+  return etcdV3(target, layout, context);
+}
+
+function oneDomain({ path, query, name }: EtcdTarget): string {
+  const [domain] = path;
+  if (domain !== undefined && path.length === 1 && query.size === 0) return domain;
+  const scheme = name.slice(0, name.indexOf(':'));
+  throw new Error(`The ${scheme} URI must end in the domain, as in ${scheme}://127.0.0.1:2379/services.example.`);
+}
+
+/**
+ * `/skydns/<domain, reversed>/<name>/<id>` = `{"host":…,"port":…}` (SkyDNS's README, CoreDNS's plugin/etcd/msg). Each
+ * part is a label of a DNS name, and those two look for lower case only.
+ *
+ * @throws an Error with one sentence when the domain is none
+ */
+export function skydnsLayout(root: readonly string[], domain: string): Layout {
+  const labels = domain.toLowerCase().replace(/\.$/, '').split('.');
+  if (!labels.every((label) => NAME_LABEL.test(label))) {
+    throw new Error('The domain in the registry URI is no DNS name: write one as in services.example.');
+  }
+  const folder = root.map((part) => `/${part}`).join('');
+  const prefix = [folder, ...labels.reverse()].join('/');
+  return {
+    prefix,
+    claims: `${folder}/_registrator`,
+    key: ({ name, id }) => `${prefix}/${nameLabel(name)}/${idLabel(id)}`,
+    value: ({ address, port }) => JSON.stringify({ host: address, port }),
+    parse: (value) => {
+      try {
+        const { host, port } = JSON.parse(value) as Record<string, unknown>;
+        return typeof host === 'string' && typeof port === 'number' ? { address: host, port } : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+  };
+}
+
+/** As host names are (RFC 1123), and not `any`, which is a wildcard to SkyDNS and CoreDNS. */
+const LABEL = /^(?!any$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Names of services may have underscores inside: they resolve, and people ask for them by name. */
+const NAME_LABEL = /^(?!any$)[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/;
+
+/** The label of an ID: the ID itself, or, with what is illegal replaced, one that no other ID has. */
+export const idLabel = (id: string) => (LABEL.test(id) ? id : cleaned(id));
+
+/** The label of a service's name, under which people look for it: names differ in more than case, as in DNS. */
+export function nameLabel(name: string): string {
+  const lower = name.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
+  return NAME_LABEL.test(lower) ? lower : cleaned(name);
+}
+
+function cleaned(text: string): string {
+  const hash = createHash('sha256').update(text, 'utf16le').digest('hex').slice(0, 8);
+  const readable = text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 54)
+    .replace(/^-|-$/g, '');
+  return readable === '' ? hash : `${readable}-${hash}`;
+}

@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises';
+import type { Environment } from '../../lib/environment.ts';
+import type { HttpTarget } from '../../lib/http/index.ts';
+
+/** Where etcd is, and who we are to it. */
+export interface EtcdTarget {
+  /** For logs: the URI without credentials. */
+  readonly name: string;
+  /** `host:port`, at least one. */
+  readonly endpoints: readonly string[];
+  /** Present for the schemes with `+tls`. */
+  readonly tls?: NonNullable<HttpTarget['tls']>;
+  readonly credentials?: EtcdCredentials;
+  /** The parts of the URI's path, decoded; none of them empty, `.` or `..`. */
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+export interface EtcdCredentials {
+  readonly username: string;
+  /** Reads the password file anew, for it may be replaced. Rejects with a sentence. */
+  password(): Promise<string>;
+}
+
+/**
+ * Reads `scheme://[user:password@]h1,h2:port/path`, ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_USERNAME, ETCD_PASSWORD and
+ * ETCD_PASSWORD_FILE. A host without a port has that of the last host, or 2379; no host is 127.0.0.1. Also, as
+ * fayrus/registrator has them: ETCD_ENDPOINTS (more hosts), ETCD_CA_CERT_FILE, ETCD_CERT_FILE and ETCD_KEY_FILE.
+ *
+ * @throws an Error with one sentence, which quotes nothing of a URI that may hold a password
+ */
+export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTarget> {
+  const { scheme, userinfo, hosts, rawPath, query } = split(uri);
+  const more = env.ETCD_ENDPOINTS?.replace(/https?:\/\//g, '').trim();
+  const endpoints = [
+    ...new Set([hosts, more].flatMap((list, n) => (n > 0 && !list ? [] : parseHosts(list ?? '', scheme)))),
+  ];
+  const path = parsePath(rawPath, scheme);
+  const credentials = parseCredentials(userinfo, env);
+  return {
+    name: `${scheme}://${endpoints.join(',')}${path.map((part) => `/${encodeURIComponent(part)}`).join('')}`,
+    endpoints,
+    path,
+    query: new URLSearchParams(query),
+    ...(scheme.endsWith('+tls') || forkCertificates(env) ? { tls: await readTls(env) } : {}),
+    ...(credentials === undefined ? {} : { credentials }),
+  };
+}
+
+function split(uri: string) {
+  const match = /^([a-z0-9+-]+):\/\/(?:([^/?#]*)@)?([^/?#@]*)([^?#]*)(?:\?([^#]*))?$/i.exec(uri);
+  if (match === null) {
+    const scheme = /^[a-z0-9+-]+/i.exec(uri)?.[0].toLowerCase() ?? 'etcd';
+    throw new Error(`The ${scheme} URI cannot be read: it must look like ${scheme}://host1:2379,host2:2379/path.`);
+  }
+  const [, scheme = '', userinfo, hosts = '', rawPath = '', query = ''] = match;
+  if (rawPath.includes('@') || query.includes('@')) {
+    // Most likely the end of a password: it must not come to be a prefix, which is logged.
+    throw new Error(
+      `The ${scheme} URI has an @ after its hosts: percent-encode it, and what is not a letter in a password.`,
+    );
+  }
+  return { scheme: scheme.toLowerCase(), userinfo, hosts, rawPath, query };
+}
+
+function parseHosts(hosts: string, scheme: string): string[] {
+  const bad = () =>
+    new Error(
+      `The hosts of the ${scheme} URI cannot be read: write them as host:port, separated by commas, an IPv6 address in brackets.`,
+    );
+  const parts = (hosts === '' ? '127.0.0.1' : hosts).split(',').map((part) => {
+    const [, host, port] = /^([a-z0-9._-]+|\[[0-9a-f:.]+(?:%25[a-z0-9._-]+)?\])(?::(\d{1,5}))?$/i.exec(part) ?? [];
+    if (host === undefined || (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))) throw bad();
+    return { host, port };
+  });
+  const fallback = parts.at(-1)?.port ?? '2379';
+  return [...new Set(parts.map(({ host, port }) => `${host}:${Number(port ?? fallback)}`))];
+}
+
+function parsePath(rawPath: string, scheme: string): string[] {
+  const parts = rawPath.split('/').filter((part) => part !== '');
+  return parts.map((part) => {
+    const decoded = decode(part);
+    if (decoded === undefined || /^\.{0,2}$|[/\p{Cc}\p{Cs}]/u.test(decoded)) {
+      throw new Error(
+        `The path of the ${scheme} URI cannot be read: it takes no ".", "..", control characters or malformed %-escapes.`,
+      );
+    }
+    return decoded;
+  });
+}
+
+function parseCredentials(userinfo: string | undefined, env: Environment): EtcdCredentials | undefined {
+  const colon = userinfo?.indexOf(':') ?? -1;
+  const inUri = colon === -1 ? userinfo : userinfo?.slice(0, colon);
+  const username = (inUri === undefined ? env.ETCD_USERNAME : decode(inUri)) || undefined;
+  if (username === undefined) {
+    if (!userinfo) return undefined;
+    throw new Error('The user in the etcd URI cannot be read: percent-encode it, or set ETCD_USERNAME instead.');
+  }
+  const password = colon === -1 ? env.ETCD_PASSWORD : decode(userinfo?.slice(colon + 1) ?? '');
+  if (password) return { username, password: async () => password };
+  const file = env.ETCD_PASSWORD_FILE;
+  if (!file) {
+    throw new Error(
+      'There is an etcd user but no readable password: set ETCD_PASSWORD or ETCD_PASSWORD_FILE, and percent-encode one in the URI.',
+    );
+  }
+  return { username, password: async () => (await readNamed('ETCD_PASSWORD_FILE', file)).toString().trimEnd() };
+}
+
+/** The names that fayrus/registrator gives them; there, they turn TLS on by themselves. */
+const forkCertificates = (env: Environment) =>
+  Boolean(env.ETCD_CA_CERT_FILE || env.ETCD_CERT_FILE || env.ETCD_KEY_FILE);
+
+async function readTls(env: Environment): Promise<NonNullable<HttpTarget['tls']>> {
+  const ETCD_CACERT = env.ETCD_CACERT || env.ETCD_CA_CERT_FILE;
+  const ETCD_CERT = env.ETCD_CERT || env.ETCD_CERT_FILE;
+  const ETCD_KEY = env.ETCD_KEY || env.ETCD_KEY_FILE;
+  if (!ETCD_CERT !== !ETCD_KEY) throw new Error('ETCD_CERT and ETCD_KEY go together: set both, or neither.');
+  return {
+    ...(ETCD_CACERT ? { ca: await readNamed('ETCD_CACERT', ETCD_CACERT) } : {}),
+    ...(ETCD_CERT ? { cert: await readNamed('ETCD_CERT', ETCD_CERT) } : {}),
+    ...(ETCD_KEY ? { key: await readNamed('ETCD_KEY', ETCD_KEY) } : {}),
+  };
+}
+
+function readNamed(variable: string, path: string): Promise<Buffer> {
+  return readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`The file that ${variable} names cannot be read (${error.code ?? 'unknown'}): check the path.`);
+  });
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

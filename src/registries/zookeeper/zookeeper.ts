@@ -1,0 +1,307 @@
+import zookeeper from 'node-zookeeper-client';
+import { asError } from '../../lib/as-error.ts';
+import { forEachConcurrent } from '../../lib/for-each-concurrent.ts';
+import { hostPort } from '../../lib/host-port.ts';
+import type { Service } from '../../services/index.ts';
+import { each, encodeSegment, isOwn, ownerMark } from '../kit/index.ts';
+import type { RegistryContext } from '../registry.ts';
+import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { ZooKeeperError, type ZooKeeperHost, ZooKeeperSession } from './session.ts';
+
+const { NO_NODE, NODE_EXISTS, NOT_EMPTY, NO_AUTH, BAD_ARGUMENTS, NO_CHILDREN_FOR_EPHEMERALS } = zookeeper.Exception;
+const QUOTA_EXCEEDED = -125;
+const { EPHEMERAL, PERSISTENT } = zookeeper.CreateMode;
+
+/** Milliseconds, without `--ttl`: as gliderlabs/registrator has it. */
+const SESSION_TIMEOUT_MS = 10_000;
+/** The protocol has time-outs in 32 bits; servers cut them to 20 of their ticks anyway. */
+const MAX_INT = 2 ** 31 - 1;
+/** Calls under way at once of one reading or batch. */
+const CONCURRENCY = 32;
+/** Bytes of one node; servers close the connection at 1 MiB a request (`jute.maxbuffer`). */
+const NODE_BYTES = 512 * 1024;
+/** Looks at a node that changes under our hands. */
+const TRIES = 5;
+/** The service's ID, beside the owner mark in `Attrs`: the path does not hold it. */
+const ID_KEY = 'registrator-id';
+
+/**
+ * `zookeeper://h1,h2:2181/path`: ephemeral nodes `<path>/<name>/<address>:<port>` in the layout of gliderlabs/registrator,
+ * of a session with `--ttl` as its time-out. They outlive registrator by that time-out, in which the next one takes them over.
+ */
+export async function zooKeeper(uri: string, context: RegistryContext): Promise<Registry> {
+  const { hosts, path } = parseZooKeeperUri(uri);
+  const session = new ZooKeeperSession(hosts, Math.min((context.ttl ?? 0) * 1_000 || SESSION_TIMEOUT_MS, MAX_INT));
+  const name = `zookeeper://${hosts.map(({ host, port }) => hostPort(host, port)).join(',')}${path}`;
+  return new ZooKeeper(session, name, path === '/' ? '' : path, context.owner);
+}
+
+/** Throws an Error with one sentence. Pure; exported for tests. `path` begins with a slash, and ends with none but `/`. */
+export function parseZooKeeperUri(uri: string): { readonly hosts: readonly ZooKeeperHost[]; readonly path: string } {
+  const [, authority = '', rest = ''] = /^zookeeper:(?:\/\/)?([^/]*)(.*)$/is.exec(uri) ?? [];
+  if (authority.includes('@'))
+    throw new Error('The ZooKeeper URI holds a user: registrator knows no ZooKeeper authentication; leave it out.');
+  const hosts = authority.split(',').map((text) => {
+    const [, v6, name, port = '2181'] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
+    const host = v6 ?? name;
+    if (host === undefined || Number(port) === 0 || Number(port) > 65_535)
+      throw new Error('The ZooKeeper URI must be zookeeper://host[:port][,host[:port]…]/path.');
+    return { host, port: Number(port) };
+  });
+  const path = decoded(rest).replace(/^\/+|\/+$/g, '');
+  // What encodeSegment would change in a part (but for the percent sign) is what ZooKeeper does not take.
+  const isLegal = (part: string) =>
+    part !== '' && encodeSegment(part.replaceAll('%', '_')) === part.replaceAll('%', '_');
+  if (path !== '' && !path.split('/').every(isLegal))
+    throw new Error('The path in the ZooKeeper URI has a part that ZooKeeper does not take: empty, ".", or "..".');
+  return { hosts, path: `/${path}` };
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new Error('The path in the ZooKeeper URI has a percent sign that encodes nothing: write it as %25.');
+  }
+}
+
+/** What a node holds (gliderlabs/registrator: `ZnodeBody`). */
+interface Body {
+  readonly Name: string;
+  readonly IP: string;
+  readonly PublicPort: number;
+  readonly PrivatePort: number;
+  readonly ContainerID: string;
+  readonly Tags: readonly string[];
+  readonly Attrs: Readonly<Record<string, string>>;
+}
+
+interface ZNode {
+  readonly text: string;
+  /** The session of an ephemeral node; empty for a persistent one. */
+  readonly session: string;
+}
+
+class ZooKeeper implements Registry {
+  readonly name: string;
+  readonly batchSize = CONCURRENCY;
+  readonly #session: ZooKeeperSession;
+  /** Empty for the root. */
+  readonly #path: string;
+  readonly #owner: Owner;
+
+  constructor(session: ZooKeeperSession, name: string, path: string, owner: Owner) {
+    this.#session = session;
+    this.name = name;
+    this.#path = path;
+    this.#owner = owner;
+  }
+
+  connect(signal: AbortSignal): Promise<void> {
+    return this.#session.connect(signal);
+  }
+
+  entry(service: Service): Entry {
+    return {
+      key: `${this.#path}/${encodeSegment(service.name)}/${encodeSegment(`${service.address}:${service.port}`)}`,
+      content: JSON.stringify(body(service, this.#owner)),
+      id: service.id,
+      name: service.name,
+      address: service.address,
+      port: service.port,
+    };
+  }
+
+  register(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    return each(
+      services.map((service) => this.entry(service)),
+      keyOf,
+      CONCURRENCY,
+      ({ key, content }) => this.#write(key, Buffer.from(content), signal),
+    );
+  }
+
+  async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    try {
+      await each(entries, keyOf, CONCURRENCY, async ({ key }) => {
+        const node = await this.#read(key, signal);
+        if (node === undefined || !this.#isOwn(node)) return;
+        await this.#session.call<void>(signal, (client, done) => client.remove(key, done)).catch(unless(NO_NODE));
+      });
+    } finally {
+      // ZooKeeper itself sees to it that no parent goes that another host has just put a node into.
+      await forEachConcurrent(new Set(entries.map(({ key }) => parentOf(key))), CONCURRENCY, async (parent) => {
+        await this.#session
+          .call<void>(signal, (client, done) => client.remove(parent, done))
+          .catch(unless(NOT_EMPTY, NO_NODE, NO_AUTH));
+      });
+    }
+  }
+
+  async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const services = await this.#children(this.#path || '/', signal);
+    const keys: string[] = [];
+    await forEachConcurrent(services, CONCURRENCY, async (service) => {
+      const parent = `${this.#path}/${service}`;
+      for (const child of await this.#children(parent, signal)) {
+        if (/:\d{1,5}$/.test(child)) keys.push(`${parent}/${child}`);
+      }
+    });
+    const entries: Entry[] = [];
+    await forEachConcurrent(keys, CONCURRENCY, async (key) => {
+      const node = await this.#read(key, signal);
+      const entry = node && this.#asEntry(key, node);
+      if (entry !== undefined) entries.push(entry);
+    });
+    return entries;
+  }
+
+  lost(signal: AbortSignal): Promise<string> {
+    return this.#session.lost(signal);
+  }
+
+  async close(): Promise<void> {
+    this.#session.close();
+  }
+
+  #asEntry(key: string, node: ZNode): Entry | undefined {
+    const found = parseBody(node.text);
+    if (found === undefined || !isOwn(this.#owner, '', found.Attrs)) return undefined;
+    // The node of another session, that of the process before this one, ends with it: it has to be written anew.
+    const passing = node.session === this.#session.id ? '' : '\nby another session';
+    const { Name: name, IP: address, PublicPort: port } = found;
+    return { key, content: `${node.text}${passing}`, id: found.Attrs[ID_KEY] ?? '', name, address, port };
+  }
+
+  /** Marked as ours; or without a mark and passing, as gliderlabs/registrator writes them. */
+  #isOwn(node: ZNode): boolean {
+    const attrs = parseBody(node.text)?.Attrs ?? {};
+    const unmarked = Object.keys(ownerMark(this.#owner)).every((key) => attrs[key] === undefined);
+    return unmarked ? node.session !== '' : isOwn(this.#owner, '', attrs);
+  }
+
+  async #write(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
+    if (data.length > NODE_BYTES)
+      throw new RefusedError(`Its labels come to ${data.length} bytes; ZooKeeper takes ${NODE_BYTES} of them.`);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#writeOnce(key, data, signal);
+      } catch (error) {
+        const refusal = refusalOf(code(error), parentOf(key));
+        if (refusal !== undefined) throw new RefusedError(refusal);
+        // Between two looks another host removed the parent that was empty, or an old session's node expired.
+        if (tries === TRIES || (code(error) !== NO_NODE && code(error) !== NODE_EXISTS)) throw error;
+      }
+    }
+  }
+
+  async #writeOnce(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
+    const create = () =>
+      this.#session.call<string>(signal, (client, done) => client.create(key, data, EPHEMERAL, done));
+    const failure = await create().then(() => undefined, asError);
+    if (failure === undefined) return;
+    if (code(failure) === NO_NODE) {
+      await this.#makeFolder(parentOf(key), signal);
+      await create();
+      return;
+    }
+    if (code(failure) !== NODE_EXISTS) throw failure;
+    const node = await this.#read(key, signal);
+    if (node === undefined) throw failure;
+    if (!this.#isOwn(node))
+      throw new RefusedError(
+        `ZooKeeper has ${key} from somebody else: two hosts may not give the same address and port to one service.`,
+      );
+    if (node.session === this.#session.id && data.equals(Buffer.from(node.text))) return;
+    await this.#session.call<unknown>(signal, (client, done) =>
+      client.transaction().remove(key).create(key, data, EPHEMERAL).commit(done),
+    );
+  }
+
+  async #makeFolder(path: string, signal: AbortSignal): Promise<void> {
+    const create = () =>
+      this.#session.call<string>(signal, (client, done) => client.create(path, Buffer.alloc(0), PERSISTENT, done));
+    const failure = await create().then(() => undefined, asError);
+    if (failure === undefined || code(failure) === NODE_EXISTS) return;
+    if (code(failure) !== NO_NODE || parentOf(path) === '') throw failure;
+    await this.#makeFolder(parentOf(path), signal);
+    await create().catch(unless(NODE_EXISTS));
+  }
+
+  async #read(key: string, signal: AbortSignal): Promise<ZNode | undefined> {
+    return this.#session
+      .call<ZNode>(signal, (client, done) =>
+        client.getData(key, (error, data, stat) => {
+          const session = stat?.ephemeralOwner.toString('hex') ?? '';
+          done(error, { text: data?.toString() ?? '', session: /^0*$/.test(session) ? '' : session });
+        }),
+      )
+      .catch(unless(NO_NODE, NO_AUTH));
+  }
+
+  async #children(path: string, signal: AbortSignal): Promise<readonly string[]> {
+    const names = this.#session.call<string[]>(signal, (client, done) => client.getChildren(path, done));
+    return (await names.catch(unless(NO_NODE, NO_AUTH))) ?? [];
+  }
+}
+
+function body(service: Service, owner: Owner): Body {
+  const meta = Object.entries(service.meta).sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    Name: service.name,
+    IP: service.address,
+    PublicPort: service.port,
+    PrivatePort: service.origin.exposedPort,
+    // The container's host name, which Docker makes of its ID unless told otherwise.
+    ContainerID: service.origin.containerId.slice(0, 12),
+    Tags: service.tags,
+    Attrs: { ...Object.fromEntries(meta), ...ownerMark(owner), [ID_KEY]: service.id },
+  };
+}
+
+/** Undefined for what registrator cannot have written. */
+function parseBody(text: string): Body | undefined {
+  let found: Partial<Body> | null;
+  try {
+    found = JSON.parse(text) as Partial<Body> | null;
+  } catch {
+    return undefined;
+  }
+  if (typeof found !== 'object' || found === null) return undefined;
+  const { Name, IP, PublicPort, Attrs } = found;
+  if (typeof Name !== 'string' || typeof IP !== 'string' || typeof PublicPort !== 'number') return undefined;
+  const attrs = Object.entries(Attrs ?? {}).filter(([, value]) => typeof value === 'string');
+  return { ...(found as Body), Attrs: Object.fromEntries(attrs) };
+}
+
+/** Answers that stay the same until somebody changes something. */
+function refusalOf(answer: number, parent: string): string | undefined {
+  switch (answer) {
+    case NO_AUTH:
+      return `ZooKeeper says NO_AUTH: give the world the rights to create, read and delete nodes in ${parent}.`;
+    case QUOTA_EXCEEDED:
+      return `ZooKeeper says that the quota is exceeded: raise it for ${parent}.`;
+    case NO_CHILDREN_FOR_EPHEMERALS:
+      return `${parent} or a node above it is ephemeral, and ZooKeeper gives such nodes no children: remove it.`;
+    case BAD_ARGUMENTS:
+      return `ZooKeeper does not take a node of this name in ${parent}.`;
+    default:
+      return undefined;
+  }
+}
+
+const keyOf = ({ key }: Entry) => key;
+const parentOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
+
+function code(error: unknown): number {
+  if (error instanceof ZooKeeperError) return error.code;
+  throw error;
+}
+
+/** For `catch`: undefined in place of these answers. */
+function unless(...codes: readonly number[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof ZooKeeperError) || !codes.includes(error.code)) throw error;
+    return undefined;
+  };
+}

@@ -1,0 +1,92 @@
+import { splitAtCommas } from '../lib/commas.ts';
+import { quote } from '../lib/quote.ts';
+import type { Budget } from './budget.ts';
+import { Evaluator } from './evaluate.ts';
+import { type Inspected, inspectionOf } from './inspection.ts';
+import { parse } from './parse.ts';
+import { EvaluationError, type Node } from './syntax.ts';
+
+export { Budget } from './budget.ts';
+export { TemplateSyntaxError } from './syntax.ts';
+
+/** Longer than any URL that a server takes. */
+const MAX_URL = 2_048;
+
+export interface TagResult {
+  /** In the order in which they are written; empty ones are left out. */
+  readonly tags: readonly string[];
+  readonly failures: readonly TagFailure[];
+  /** URLs that httpGet needs first; the tags made of their answers are missing too. */
+  readonly fetches: readonly string[];
+}
+
+export interface TagFailure {
+  /** Which tag is missing, from 1. */
+  readonly tag: number;
+  readonly reason: string;
+}
+
+/**
+ * Comma separated tags with `{{ … }}` in them, in the language of Go's text/template over a container's inspection. One
+ * that fails on a container is missing there, and no other.
+ */
+export class TagTemplate {
+  /** The nodes of each tag: the commas outside of `{{ … }}` part them. */
+  readonly #parts: readonly (readonly Node[])[];
+
+  /** @throws TemplateSyntaxError */
+  constructor(source: string) {
+    this.#parts = split(parse(source));
+  }
+
+  /** @param fetched bodies by URL for httpGet; where undefined, no request is allowed */
+  evaluate(snapshot: Inspected, fetched: ReadonlyMap<string, string> | undefined, budget: Budget): TagResult {
+    const fetches = new Set<string>();
+    const httpGet = (url: string): string => {
+      if (fetched === undefined) throw new EvaluationError('httpGet is for --tags only');
+      if (!/^https?:\/\//i.test(url) || !URL.canParse(url) || url.length > MAX_URL) {
+        throw new EvaluationError(`httpGet takes an http or https URL, not ${quote(url)}`);
+      }
+      const body = fetched.get(url);
+      if (body !== undefined) return body;
+      fetches.add(url);
+      throw new Unfetched();
+    };
+    const { root, isMap } = inspectionOf(snapshot);
+    const evaluator = new Evaluator(root, { isMap, budget, httpGet });
+    const failures: TagFailure[] = [];
+    const tags = this.#parts.flatMap((part, index) => {
+      try {
+        // What an action prints may hold commas of its own: `{{ join "," … }}`.
+        return splitAtCommas(evaluator.run(part));
+      } catch (error) {
+        if (!(error instanceof Unfetched)) failures.push({ tag: index + 1, reason: (error as Error).message });
+        return [];
+      }
+    });
+    return { tags, failures, fetches: [...fetches] };
+  }
+}
+
+/** @throws TemplateSyntaxError */
+export function parseTagTemplate(source: string): TagTemplate {
+  return new TagTemplate(source);
+}
+
+/** Ends the tag that waits for an answer. */
+class Unfetched extends Error {}
+
+function split(nodes: readonly Node[]): readonly (readonly Node[])[] {
+  const parts: Node[][] = [[]];
+  for (const node of nodes) {
+    if (node.kind !== 'text') {
+      parts.at(-1)?.push(node);
+      continue;
+    }
+    for (const [index, text] of node.text.split(/(?<!\\),/).entries()) {
+      if (index > 0) parts.push([]);
+      parts.at(-1)?.push({ kind: 'text', text });
+    }
+  }
+  return parts;
+}

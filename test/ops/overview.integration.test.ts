@@ -1,0 +1,80 @@
+import { type FastifyInstance, fastify } from 'fastify';
+import { afterEach, expect, test } from 'vitest';
+import type { Status } from '../../src/ops/index.ts';
+import { overviewPage } from '../../src/ops/overview.ts';
+import type { RegistryStatus } from '../../src/reconciler/index.ts';
+import { DesiredState } from '../../src/reconciler/index.ts';
+import { eventuallyPasses } from '../support/eventually.ts';
+import { service } from '../support/service.ts';
+
+const stop = new AbortController();
+let app: FastifyInstance | undefined;
+afterEach(async () => {
+  stop.abort();
+  await app?.close();
+});
+
+const status = (over: Partial<RegistryStatus>): RegistryStatus => ({
+  name: 'consul://x',
+  up: true,
+  services: 1,
+  queue: 0,
+  failing: 0,
+  ...over,
+});
+
+test('the page of --http shows what is wanted, where from, and how each registry is', async () => {
+  const desired = new DesiredState();
+  const overseen = {
+    hostname: 'before',
+    desired,
+    status: { registries: [status({ up: false }), status({ name: 'etcd://y', queue: 3 })] } as Status,
+  };
+  desired.set('1', [service({ id: 'a' })]);
+  app = fastify({ forceCloseConnections: true });
+  overviewPage(overseen, stop.signal)(app);
+  const base = await app.listen({ host: '127.0.0.1', port: 0 });
+  expect((await fetch(`${base}/`)).url).toBe(`${base}/ui/`);
+
+  /** What somebody who opens the page now sees first. */
+  const look = async () => {
+    const response = await fetch(`${base}/ui/events`);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const { value = '' } = (await reader?.read()) ?? {};
+    await reader?.cancel();
+    return JSON.parse(/^data: (.*)$/m.exec(value)?.[1] ?? '{}');
+  };
+  expect(await look()).toMatchObject({
+    node: 'before',
+    rows: [{ service: 'redis', health: 'none', container: 'redis' }],
+    registries: [
+      { name: 'Docker', state: 'away' },
+      { name: 'consul://x', state: 'away' },
+      { name: 'etcd://y', state: 'catching up' },
+    ],
+    recent: [],
+  });
+
+  overseen.hostname = 'node7';
+  const docker = { connected: true, streams: 1, complete: true };
+  overseen.status = { docker, registries: [status({}), status({ name: 'etcd://y' })] };
+  const check = { type: 'http', url: 'http://x/' } as const;
+  desired.set('2', [service({ id: 'b', container: 'web', check })]);
+  desired.set('1', [service({ id: 'a', health: { status: 'critical', output: 'container is paused' } })]);
+  await eventuallyPasses(async () => {
+    expect(await look()).toMatchObject({
+      node: 'node7',
+      rows: [
+        { container: 'redis', health: 'critical', output: 'container is paused' },
+        { container: 'web', health: 'elsewhere' },
+      ],
+      registries: [{ state: 'in sync' }, { state: 'in sync' }, { state: 'in sync' }],
+      recent: [
+        { kind: 'critical', container: 'redis' },
+        { kind: 'found', container: 'web' },
+      ],
+    });
+  });
+  desired.delete('2');
+  expect(await look()).toMatchObject({ rows: [{ container: 'redis' }], recent: [{ kind: 'gone' }, {}, {}] });
+});

@@ -1,0 +1,50 @@
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { consulKv, ownerFlags } from '../../../src/registries/consul/kv.ts';
+import { serviceOf } from '../service.ts';
+
+const context = { owner: { host: 'node1', engine: 'ENGINE' }, env: {}, log: pino({ level: 'silent' }) };
+
+async function entryAt(uri: string, change: Parameters<typeof serviceOf>[1]) {
+  const registry = await consulKv(uri, context);
+  await registry.close();
+  return registry.entry(serviceOf(80, change));
+}
+
+describe('a consulkv entry', () => {
+  test.each([
+    ['consulkv://127.0.0.1:8500/services', {}, 'services/web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv://127.0.0.1:8500/a/b/', {}, 'a/b/web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv://127.0.0.1:8500/a%20b', {}, 'a b/web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv://127.0.0.1:8500', {}, 'web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv-unix:///run/consul.sock:/a', {}, 'a/web/node1:web:80', '10.1.2.3:80'],
+    ['consulkv://h/p', { address: '2001:db8::1' }, 'p/web/node1:web:80', '[2001:db8::1]:80'],
+    ['consulkv://h/p', { name: 'a/b', id: '../c' }, 'p/a%2Fb/..%2Fc', '10.1.2.3:80'],
+    ['consulkv://h/p', { name: '..', id: '' }, 'p/%2E%2E/%', '10.1.2.3:80'],
+  ] as const)('%s with %j lies at %s', async (uri, change, key, content) => {
+    expect(await entryAt(uri, change)).toMatchObject({ key, content });
+  });
+
+  test.each([
+    'consulkv://h/a/../b',
+    'consulkv://h/./b',
+    'consulkv://h/a//b',
+    'consulkv://h/%2E%2E',
+    'consulkv://h/%zz',
+  ])('%s is refused', async (uri) => {
+    await expect(consulKv(uri, context)).rejects.toThrow(/prefix in the consulkv URI/);
+  });
+
+  test.each([1, 9, 86_401])('a TTL of %i s, which Consul would refuse, is refused at the start', async (ttl) => {
+    await expect(consulKv('consulkv://h/p', { ...context, ttl })).rejects.toThrow(
+      `--ttl ${ttl} does not do for consulkv: Consul takes sessions of 10 to 86400 seconds.`,
+    );
+  });
+
+  test('the owner’s flags are a number that JSON holds exactly, and none where there is no engine ID', () => {
+    expect(ownerFlags({ host: 'node1', engine: 'ENGINE' })).toBe(2_288_476_046_013_064);
+    expect(ownerFlags({ host: 'node2', engine: 'ENGINE' })).toBe(ownerFlags({ host: 'node1', engine: 'ENGINE' }));
+    expect(ownerFlags({ host: 'node1', engine: 'OTHER' })).toBeLessThan(2 ** 52);
+    expect(ownerFlags({ host: 'node1', engine: '' })).toBe(0);
+  });
+});

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { etcdTarget } from '../../../src/registries/etcd/uri.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'registrator-etcd-uri-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+describe('the etcd URI', () => {
+  it.each([
+    ['etcd://', ['127.0.0.1:2379']],
+    ['etcd:///services', ['127.0.0.1:2379']],
+    ['etcd://h1', ['h1:2379']],
+    ['etcd://h1,h2,h3:4001/services', ['h1:4001', 'h2:4001', 'h3:4001']],
+    ['etcd://h1:1,h2:2,h3:3/services', ['h1:1', 'h2:2', 'h3:3']],
+    ['etcd://h1:1,h2/services', ['h1:1', 'h2:2379']],
+    ['etcd://[::1]:4001,[fe80::1]', ['[::1]:4001', '[fe80::1]:2379']],
+    ['etcd://h1,h1:2379', ['h1:2379']],
+    ['ETCD+TLS://h1', ['h1:2379']],
+  ])('%s means the endpoints %j', async (uri, endpoints) => {
+    expect((await etcdTarget(uri, {})).endpoints).toEqual(endpoints);
+  });
+
+  it.each([
+    ['etcd://h', []],
+    ['etcd://h/', []],
+    ['etcd://h/a/b', ['a', 'b']],
+    ['etcd://h//a//b/', ['a', 'b']],
+    ['etcd://h/a%20b', ['a b']],
+  ])('%s means the path %j', async (uri, path) => {
+    expect((await etcdTarget(uri, {})).path).toEqual(path);
+  });
+
+  it.each([
+    'etcd:/h',
+    'etcd://h:0',
+    'etcd://h:65536',
+    'etcd://h:x',
+    'etcd://h,,h',
+    'etcd://::1',
+    'etcd://h/../x',
+    'etcd://h/%2e%2e/x',
+    'etcd://h/a%2Fb',
+    'etcd://h/%zz',
+    'etcd://h/a#b',
+    'etcd://h /a',
+    'etcd://u:%zz@h/a',
+  ])('%s is refused with one sentence', async (uri) => {
+    await expect(etcdTarget(uri, {})).rejects.toThrow(/^The (\w+ of the )?\w+.* URI .*\.$|^There is an etcd user.*\.$/);
+  });
+
+  it('goes with the environment variables of fayrus/registrator', async () => {
+    const pem = join(dir, 'pem');
+    writeFileSync(pem, 'PEM');
+    const env = { ETCD_ENDPOINTS: 'h2:2,http://h3:3', ETCD_CA_CERT_FILE: pem, ETCD_CERT_FILE: pem, ETCD_KEY_FILE: pem };
+    const { endpoints, tls } = await etcdTarget('etcd2://h1:1', env);
+    expect(endpoints).toEqual(['h1:1', 'h2:2', 'h3:3']);
+    expect(tls).toEqual({ ca: Buffer.from('PEM'), cert: Buffer.from('PEM'), key: Buffer.from('PEM') });
+    expect((await etcdTarget('etcd://h1:1', { ETCD_CERT: pem, ETCD_KEY: pem })).tls).toBeUndefined();
+  });
+
+  it('may hold a user and password, which it never prints', async () => {
+    const { name, credentials } = await etcdTarget('etcd://ro%40ot:se%3Acret@h1:1,h2:2/services', {});
+    expect(name).toBe('etcd://h1:1,h2:2/services');
+    expect(credentials?.username).toBe('ro@ot');
+    expect(await credentials?.password()).toBe('se:cret');
+  });
+
+  it('shows nothing of a password in any error', async () => {
+    const garbage = fc.string({ unit: fc.constantFrom(...'/:@?#%[], '.split('')), maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(garbage, garbage, garbage, async (a, b, c) => {
+        const error = await etcdTarget(`etcd://user${a}:hunter2${b}@h${c}/x`, {}).then(
+          ({ name }) => name,
+          (error: Error) => error.message,
+        );
+        expect(error).not.toContain('hunter2');
+      }),
+    );
+  });
+
+  it('takes user, password and certificates from the environment, the password file read at each use', async () => {
+    const file = join(dir, 'password');
+    writeFileSync(file, 'one\n');
+    const { credentials } = await etcdTarget('etcd://h', { ETCD_USERNAME: 'u', ETCD_PASSWORD_FILE: file });
+    expect(await credentials?.password()).toBe('one');
+    writeFileSync(file, 'two\n');
+    expect(await credentials?.password()).toBe('two');
+    const env = { ETCD_CACERT: file, ETCD_CERT: file, ETCD_KEY: file };
+    expect((await etcdTarget('etcd+tls://h', env)).tls).toEqual({
+      ca: Buffer.from('two\n'),
+      cert: Buffer.from('two\n'),
+      key: Buffer.from('two\n'),
+    });
+    expect((await etcdTarget('etcd://h', env)).tls).toBeUndefined();
+  });
+
+  it.each([
+    ['etcd://h', { ETCD_USERNAME: 'u' }, /no readable password: set ETCD_PASSWORD or ETCD_PASSWORD_FILE/],
+    ['etcd+tls://h', { ETCD_CERT: '/x' }, 'ETCD_CERT and ETCD_KEY go together: set both, or neither.'],
+    [
+      'etcd+tls://h',
+      { ETCD_CACERT: '/nowhere' },
+      'The file that ETCD_CACERT names cannot be read (ENOENT): check the path.',
+    ],
+  ])('%s with %j says what is wrong', async (uri, env, message) => {
+    await expect(etcdTarget(uri, env)).rejects.toThrow(message);
+  });
+});
