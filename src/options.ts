@@ -28,6 +28,10 @@ export interface Options {
   readonly deregister: 'always' | 'on-success';
   readonly deregisterOnExit: boolean;
   readonly dockerHealth: boolean;
+  /** Services leave as soon as Docker begins to stop their container. */
+  readonly drain: boolean;
+  /** Where a registry has no health, it holds healthy containers only. */
+  readonly requireHealthy: boolean;
   /** Tries of the first connection to a registry beyond the first; Infinity for ever. */
   readonly retryAttempts: number;
   /** Milliseconds. */
@@ -54,6 +58,8 @@ export const DEFAULTS: Options = {
   deregister: 'always',
   deregisterOnExit: false,
   dockerHealth: true,
+  drain: true,
+  requireHealthy: false,
   retryAttempts: Number.POSITIVE_INFINITY,
   retryInterval: 2000,
   plugins: [],

@@ -59,6 +59,19 @@ export function createProgram(version: string): Command {
     )
     .addOption(flag('--deregister-on-exit', 'remove every service of this host when registrator is stopped'))
     .addOption(flag('--no-docker-health', 'do not turn the HEALTHCHECK of an image into a check'))
+    .addOption(
+      choice(
+        '--drain <on|off>',
+        'take services out as soon as Docker begins to stop their container (default: on, off with --deregister on-success)',
+        ['on', 'off'],
+      ),
+    )
+    .addOption(
+      flag(
+        '--require-healthy',
+        'where a registry has no health (etcd, ZooKeeper …), it holds only containers whose HEALTHCHECK says healthy, and those without one',
+      ),
+    )
     .addOption(flag('--cleanup', 'accepted for old scripts: stale services of this host are always removed'))
     .addOption(
       text(
@@ -149,6 +162,11 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
       `--ttl-refresh (${ttlRefresh}) must be less than --ttl (${ttl}), or entries expire before they are renewed.`,
     );
   }
+  if (flags.drain === 'on' && flags.deregister === 'on-success') {
+    throw new UsageError(
+      '--drain takes services out before their container has ended, and --deregister on-success waits for its exit code: drop one of the two.',
+    );
+  }
   const catalogue = catalogueSettings(flags, uris);
   if (flags.retryInterval === 0) throw new UsageError('--retry-interval must be greater than 0.');
   return {
@@ -163,6 +181,8 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
     deregister: flags.deregister,
     deregisterOnExit: flags.deregisterOnExit ?? false,
     dockerHealth: flags.dockerHealth,
+    drain: flags.drain !== 'off' && flags.deregister !== 'on-success',
+    requireHealthy: flags.requireHealthy ?? false,
     retryAttempts: flags.retryAttempts === -1 ? Number.POSITIVE_INFINITY : flags.retryAttempts,
     retryInterval: flags.retryInterval,
     plugins: [],
@@ -203,7 +223,7 @@ function text(flags: string, description: string, parse?: (value: string) => unk
   return parse === undefined ? option : option.argParser(parse);
 }
 
-function choice(flags: string, description: string, values: readonly string[], preset: string): Option {
+function choice(flags: string, description: string, values: readonly string[], preset?: string): Option {
   return new Option(flags, description).choices(values).default(preset);
 }
 

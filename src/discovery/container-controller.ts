@@ -12,6 +12,7 @@ import type { Logger } from '../lib/log/index.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
 import type { DesiredState } from '../reconciler/index.ts';
 import { type DeriveOptions, idPrefix, joinedContainer, swarmServiceId } from '../services/index.ts';
+import { Drains } from './drains.ts';
 import { ServiceResolver } from './service-resolver.ts';
 import type { ContainerObserver, DockerStatus } from './status.ts';
 
@@ -52,6 +53,7 @@ export class ContainerController {
   readonly #retained = new Map<string, { readonly prefix: string; readonly timer: NodeJS.Timeout | undefined }>();
   /** Containers that Docker lists and says no more of, by ID: the prefix of their services' IDs. */
   readonly #unanswered = new Map<string, string>();
+  readonly #drains = new Drains((id, seconds) => this.#undrain(id, seconds));
   readonly #told = new Map<string, Set<string>>();
 
   constructor(
@@ -97,12 +99,37 @@ export class ContainerController {
     }, signal);
     await this.#watcher.run(signal);
     for (const { timer } of this.#retained.values()) clearTimeout(timer);
+    this.#drains.close();
     await this.#queue.idle();
   }
 
   #onEvent(event: ContainerEvent, observer: ContainerObserver | undefined): void {
     observer?.containerEvent(event);
-    if (this.#canMatter(event)) this.#mark(event.containerId);
+    if (event.action === 'kill') this.#onKill(event);
+    else if (this.#canMatter(event)) this.#mark(event.containerId);
+  }
+
+  /** Traffic is to go elsewhere while the container still serves: its services leave without another look at it. */
+  #onKill(event: ContainerEvent): void {
+    const id = event.containerId;
+    // The exit code decides there, and it is not known yet.
+    if (this.#options.deregister === 'on-success' || !this.#drains.begins(event)) return;
+    const services = this.#desired.of(id);
+    const staying = services.filter((service) => service.drain !== true);
+    if (staying.length === services.length) return;
+    this.#log.info(
+      { container: services[0]?.origin.containerName },
+      'the container was told to stop: its services leave while it still serves',
+    );
+    this.#desired.set(id, staying);
+  }
+
+  #undrain(id: string, seconds: number): void {
+    this.#log.info(
+      { container: this.#listed.get(id)?.name || id.slice(0, 12) },
+      `the container still runs ${seconds} s after it was told to stop: its services come back`,
+    );
+    this.#mark(id);
   }
 
   /** Around each start and end Docker tells of networks, too: they are no reason to look again. */
@@ -138,13 +165,15 @@ export class ContainerController {
   async #look(id: string, signal: AbortSignal): Promise<void> {
     const snapshot = await this.#docker.inspect(id, signal);
     if (snapshot === undefined) return this.#forget(id);
+    this.#drains.note(snapshot);
     // Should it go back, and the event of that be lost, the next listing would look like this one.
     if (this.#listed.get(id)?.phase !== phaseOf(snapshot)) this.#listed.delete(id);
     if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
     this.#noteDependencies(snapshot);
     const derivation = await this.#resolver.derive(snapshot, signal);
     for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
-    this.#desired.set(id, derivation.services);
+    const { services } = derivation;
+    this.#desired.set(id, this.#drains.has(id) ? services.filter((service) => service.drain !== true) : services);
     this.#unretain(id);
   }
 
@@ -185,6 +214,7 @@ export class ContainerController {
   #forget(id: string): void {
     this.#desired.delete(id);
     this.#unretain(id);
+    this.#drains.forget(id);
     this.#told.delete(id);
     this.#tasks.delete(id);
     this.#joiners.delete(id);

@@ -20,7 +20,7 @@ export function hostnameOf(
 /** What the options say about deriving, with the addresses of this host looked up. @param hostname first part of IDs */
 export async function deriveOptions(options: DeriveSettings, hostname: string): Promise<DeriveOptions> {
   const { ip, ipFamily, internal, explicit, network, useIpFromLabel, ipFromContainer } = options;
-  const { tags, ttl, dockerHealth, composeNames, swarm } = options;
+  const { tags, ttl, dockerHealth, drain, requireHealthy, composeNames, swarm } = options;
   const [v4, v6] = await Promise.all([hostAddress(hostname, 4), hostAddress(hostname, 6)]);
   return {
     hostname,
@@ -30,6 +30,8 @@ export async function deriveOptions(options: DeriveSettings, hostname: string): 
     explicit,
     ipFromContainer,
     dockerHealth,
+    drain,
+    requireHealthy,
     composeNames,
     swarm,
     ...(ip === undefined ? {} : { ip }),

@@ -30,6 +30,8 @@ export interface Listed {
 export interface ContainerEvent {
   readonly containerId: string;
   readonly action: string;
+  /** Of a `kill`: which signal was sent, as the engine writes it (`15`). */
+  readonly signal?: string;
   /** Nanoseconds since the epoch, as `since` takes them: `<seconds>.<nanoseconds>`. */
   readonly time: string;
 }
@@ -194,8 +196,8 @@ async function* parseEvents(stream: Readable): AsyncGenerator<ContainerEvent> {
 /** Characters of one event; no real one comes near. */
 const MAX_LINE = 1_000_000;
 
-/** Exec events come with every health check of every container, and change nothing; kill and oom announce a die. */
-const IRRELEVANT = /^(exec_|attach|detach|top|resize|archive-path|copy|export|commit|create$|kill$|oom$)/;
+/** Exec events come with every health check of every container, and change nothing; oom announces a die. */
+const IRRELEVANT = /^(exec_|attach|detach|top|resize|archive-path|copy|export|commit|create$|oom$)/;
 
 /** @returns undefined for what is no event on a container, or no event at all; exported for tests */
 export function parseEvent(line: string): ContainerEvent | undefined {
@@ -210,7 +212,8 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   const { ID, Attributes } = (Actor ?? {}) as { ID?: unknown; Attributes?: Record<string, unknown> | null };
   const containerId = Type === 'network' ? Attributes?.container : Type === 'container' ? ID : undefined;
   if (typeof containerId !== 'string' || typeof Action !== 'string' || IRRELEVANT.test(Action)) return undefined;
-  return { containerId, action: Action, time: eventTime(timeNano) };
+  const signal = Action === 'kill' && Type === 'container' ? Attributes?.signal : undefined;
+  return { containerId, action: Action, time: eventTime(timeNano), ...(typeof signal === 'string' && { signal }) };
 }
 
 /** JSON numbers lose the last digits of nanoseconds: rounded down, so that an event comes twice rather than never. */

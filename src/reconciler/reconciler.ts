@@ -5,7 +5,7 @@ import { forEachConcurrent } from '../lib/for-each-concurrent.ts';
 import type { Logger } from '../lib/log/index.ts';
 import { retrying } from '../lib/retrying.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
-import { BatchError, type Entry, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
+import { BatchError, type Entry, isHeld, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import { ClaimTable, type WantedEntry } from './claim-table.ts';
 import type { DesiredState } from './desired-state.ts';
@@ -97,7 +97,7 @@ export class Reconciler {
    * @throws the registry's last error when the first connection did not come about in `retryAttempts`
    */
   async run(signal: AbortSignal): Promise<void> {
-    for (const service of this.#desired.services()) this.#want(service);
+    for (const service of this.#desired.services()) if (isHeld(this.registry, service)) this.#want(service);
     const unlisten = this.#desired.listen(({ before, after }) => this.#change(before, after));
     this.#queue.start((keys, abort) => this.#work(keys, abort), signal);
     const ending = new AbortController();
@@ -262,7 +262,7 @@ export class Reconciler {
       this.#wanted.remove(key, service);
       keys.add(key);
     }
-    for (const service of after) keys.add(this.#want(service));
+    for (const service of after) if (isHeld(this.registry, service)) keys.add(this.#want(service));
     for (const key of keys) this.#queue.add(key);
   }
 

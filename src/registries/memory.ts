@@ -74,6 +74,7 @@ function port(text: string, what: string): number {
 
 class Memory implements Registry {
   readonly name: string;
+  readonly showsHealth = true;
   readonly batchSize = 1000;
   readonly #catalogue: Catalogue;
   #started: Promise<void> | undefined;

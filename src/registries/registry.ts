@@ -23,6 +23,8 @@ export interface Entry {
 export interface Registry {
   /** For logs and metric labels: the scheme and address, never a password or token. */
   readonly name: string;
+  /** Whether clients see there how a service is. Where they do not, `--require-healthy` keeps out what is not ready. */
+  readonly showsHealth?: boolean;
   /** How many services one `register` or `deregister` call may carry; 1 where the registry has no transactions. */
   readonly batchSize: number;
 
@@ -45,6 +47,11 @@ export interface Registry {
   lost?(signal: AbortSignal): Promise<string>;
   /** Ends sockets and timers. What is registered stays. */
   close(): Promise<void>;
+}
+
+/** Whether the registry is to hold the service now: one that shows nobody its health holds no service that is not ready. */
+export function isHeld({ showsHealth }: Pick<Registry, 'showsHealth'>, { unready }: Service): boolean {
+  return showsHealth === true || unready !== true;
 }
 
 /** Who this registrator is: the mark on what it writes. An entry is its own when either field is its own. */

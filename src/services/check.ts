@@ -138,7 +138,8 @@ function ending(fields: PortFields, report: Report): CheckTiming {
 
 const deregisterAfter = (fields: PortFields) => duration(fields, 'check_deregister_after');
 
-function initialStatus(fields: PortFields, report: Report): HealthStatus | undefined {
+/** `SERVICE_CHECK_INITIAL_STATUS`: the state until the first check has said another one. */
+export function initialStatus(fields: PortFields, report: Report): HealthStatus | undefined {
   const field = fields.get('check_initial_status');
   if (field === undefined || field.value === '') return undefined;
   const { value } = field;

@@ -2,7 +2,7 @@ import type { ContainerSnapshot } from '../docker/index.ts';
 import { compact } from '../lib/compact.ts';
 import { quote } from '../lib/quote.ts';
 import { chooseBinding, type Place, serviceAddress } from './address.ts';
-import { checkOf } from './check.ts';
+import { checkOf, initialStatus } from './check.ts';
 import { type Container, type ContainerPort, joinedContainer, readContainer } from './container.ts';
 import { fieldText, flag, isOn, metadata, numberField, type PortFields, ServiceFields } from './fields.ts';
 import { dockerHealth, PAUSED } from './health.ts';
@@ -11,7 +11,7 @@ import { defaultName, type Naming, serviceName } from './name.ts';
 import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
 import { candidatePorts } from './ports.ts';
 import { Report } from './report.ts';
-import type { Service } from './service.ts';
+import type { Health, Service } from './service.ts';
 import { asTask, isTask, orchestratorName } from './swarm.ts';
 import { ServiceTags } from './tags.ts';
 
@@ -115,7 +115,7 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     return [];
   }
   const target = { address, port: numberField(fields, 'port', report) ?? number };
-  const health = dockerHealth(container);
+  const health = dockerHealth(container, initialStatus(fields, report));
   const check = checkOf(
     fields,
     { ...target, exposedPort: port.number, containerId: container.id, hasHealthcheck: health !== undefined },
@@ -134,6 +134,8 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
         check,
         ttl: options.ttl,
         weight: numberField(fields, 'weight', report),
+        drain: (flag(fields, 'drain', report) ?? options.drain) || undefined,
+        unready: isUnready(health, flag(fields, 'require_healthy', report) ?? options.requireHealthy) || undefined,
         enableTagOverride: flag(fields, 'enable_tag_override', report) || undefined,
         // Where another check is asked for, that one says how the service is.
         health: container.state === 'paused' ? PAUSED : check?.type === 'docker' ? health : undefined,
@@ -148,6 +150,10 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     },
   ];
 }
+
+/** A container without a HEALTHCHECK counts as ready. */
+const isUnready = (health: Health | undefined, required: boolean) =>
+  required && health !== undefined && health.status !== 'passing';
 
 /** Why the user does not want the port registered; undefined where they do. */
 function unwantedBecause(fields: PortFields, options: DeriveOptions): string | undefined {

@@ -132,7 +132,19 @@ export function refuse({ key, value }: Field, what: string, report: Report): voi
 }
 
 /** Fields with a meaning of their own, which are no metadata. */
-const OWN = new Set(['id', 'name', 'tags', 'ignore', 'ip', 'port', 'internal', 'weight', 'network']);
+const OWN = new Set([
+  'id',
+  'name',
+  'tags',
+  'ignore',
+  'ip',
+  'port',
+  'internal',
+  'weight',
+  'network',
+  'drain',
+  'require_healthy',
+]);
 
 /** Every other field, the `check_*` ones included, as gliderlabs/registrator sends them. */
 export function metadata(fields: PortFields): Readonly<Record<string, string>> {

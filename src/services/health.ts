@@ -5,16 +5,22 @@ import type { Health, HealthStatus } from './service.ts';
 const LONGEST_OUTPUT = 4_096;
 
 const STATUS = new Map<string, HealthStatus>([
-  ['starting', 'warning'],
+  // Not ready is not to be served: `warning` is what DNS answers with, and `?passing` does not.
+  ['starting', 'critical'],
   ['healthy', 'passing'],
   ['unhealthy', 'critical'],
 ]);
 
 export const PAUSED: Health = { status: 'critical', output: 'container is paused' };
 
-/** What the container's HEALTHCHECK says; undefined where it has none. */
-export function dockerHealth({ healthcheck }: Container): Health | undefined {
-  const status = STATUS.get(healthcheck?.status ?? '');
+/**
+ * What the container's HEALTHCHECK says; undefined where it has none.
+ *
+ * @param initial the state while it starts, where a label asks for another one
+ */
+export function dockerHealth({ healthcheck }: Container, initial?: HealthStatus): Health | undefined {
+  const said = STATUS.get(healthcheck?.status ?? '');
+  const status = healthcheck?.status === 'starting' ? (initial ?? said) : said;
   if (healthcheck === undefined || status === undefined) return undefined;
   return { status, output: printable(healthcheck.output) || `container is ${healthcheck.status}` };
 }

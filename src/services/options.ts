@@ -24,6 +24,10 @@ export interface DeriveOptions {
   readonly ttl?: number;
   /** Whether an image's HEALTHCHECK becomes a check where no other is asked for. */
   readonly dockerHealth: boolean;
+  /** `--drain`: services leave as soon as Docker begins to stop their container. */
+  readonly drain: boolean;
+  /** `--require-healthy`: where a registry has no health, it holds healthy containers only. */
+  readonly requireHealthy: boolean;
   /** `--compose-names`: a container is named by its Compose service where no field names it. */
   readonly composeNames: boolean;
   /** `--swarm`: a task is named by its Swarm service, and has that one's labels and ingress ports. */

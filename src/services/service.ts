@@ -18,6 +18,13 @@ export interface Service {
   readonly ttl?: number;
   /** `SERVICE_WEIGHT`: the SRV weight, and Consul's weight while passing. */
   readonly weight?: number;
+  /** Leaves as soon as Docker begins to stop its container, which serves on for a while (`--drain`, `SERVICE_DRAIN`). */
+  readonly drain?: true;
+  /**
+   * Not to be held, for now, by a registry that shows nobody a service's health: the container's HEALTHCHECK does not say
+   * `healthy` (`--require-healthy`, `SERVICE_REQUIRE_HEALTHY`).
+   */
+  readonly unready?: true;
   /** `SERVICE_ENABLE_TAG_OVERRIDE=true`, as Consul knows it. */
   readonly enableTagOverride?: boolean;
   /** Set when Docker itself says how the container is: its HEALTHCHECK, or that it is paused. */

@@ -24,7 +24,7 @@ describe("Docker's events", () => {
     expect(parseEvent(line)).toMatchObject({ containerId: 'abc', action: 'connect' });
   });
 
-  it.each(['exec_create: sh', 'exec_start: sh', 'exec_die', 'attach', 'top', 'create', 'kill', 'oom'])(
+  it.each(['exec_create: sh', 'exec_start: sh', 'exec_die', 'attach', 'top', 'create', 'oom'])(
     'of the kind %s change nothing',
     (Action) => {
       expect(parseEvent(event({ Action }))).toBeUndefined();
@@ -37,6 +37,12 @@ describe("Docker's events", () => {
       expect(parseEvent(event({ Action }))?.action).toBe(Action);
     },
   );
+
+  it('of a signal sent to a container say which', () => {
+    const line = event({ Action: 'kill', Actor: { ID: 'abc', Attributes: { signal: '15' } } });
+    expect(parseEvent(line)).toMatchObject({ containerId: 'abc', action: 'kill', signal: '15' });
+    expect(parseEvent(event({ Action: 'kill' }))).not.toHaveProperty('signal');
+  });
 
   it('that are no events are passed over, whatever they are', () => {
     fc.assert(

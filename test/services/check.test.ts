@@ -241,7 +241,7 @@ describe('DOCKER', () => {
   });
 
   test.each([
-    ['starting', 'warning'],
+    ['starting', 'critical'],
     ['healthy', 'passing'],
     ['unhealthy', 'critical'],
   ])('%s is %s', (status, expected) => {
@@ -257,7 +257,13 @@ describe('DOCKER', () => {
   });
 
   test('has no output yet', () => {
-    expect(only(healthy('starting')).health).toEqual({ status: 'warning', output: 'container is starting' });
+    expect(only(healthy('starting')).health).toEqual({ status: 'critical', output: 'container is starting' });
+  });
+
+  test('SERVICE_CHECK_INITIAL_STATUS is its state while it starts, and no longer', () => {
+    const labels = { SERVICE_CHECK_INITIAL_STATUS: 'passing' };
+    expect(only({ ...healthy('starting'), labels }).health?.status).toBe('passing');
+    expect(only({ ...healthy('unhealthy'), labels }).health?.status).toBe('critical');
   });
 
   test('its output is cut to 4 KiB of whole characters, without control characters', () => {

@@ -75,6 +75,8 @@ export const OPTIONS: DeriveOptions = {
   explicit: false,
   ipFromContainer: false,
   dockerHealth: true,
+  drain: false,
+  requireHealthy: false,
   composeNames: false,
   swarm: false,
 };

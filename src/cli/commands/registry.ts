@@ -6,7 +6,7 @@ import { hostPort } from '../../lib/host-port.ts';
 import type { Logger } from '../../lib/log/index.ts';
 
 import type { Options } from '../../options.ts';
-import { BatchError, createRegistry, type Entry, type Registry } from '../../registries/index.ts';
+import { BatchError, createRegistry, type Entry, isHeld, type Registry } from '../../registries/index.ts';
 import { idPrefix } from '../../services/index.ts';
 import { Host } from './host.ts';
 import { table } from './table.ts';
@@ -128,7 +128,9 @@ async function compare(registry: Registry, host: Host, options: Options, signal:
     .map(({ snapshot }) => idPrefix(host.owner.host, containerName(snapshot.Name)));
   const wanted = new Map(
     looked
-      .flatMap(({ derivation }) => derivation.services.map((service) => registry.entry(service)))
+      .flatMap(({ derivation }) =>
+        derivation.services.filter((service) => isHeld(registry, service)).map((service) => registry.entry(service)),
+      )
       .map((entry) => [entry.key, entry]),
   );
   const found = new Set(entries.map(({ key }) => key));

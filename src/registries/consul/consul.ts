@@ -34,6 +34,7 @@ interface AgentCheck {
 
 class Consul implements Registry {
   readonly name: string;
+  readonly showsHealth = true;
   /** The agent API has no transactions. */
   readonly batchSize = 1;
   readonly #client: HttpClient;

@@ -194,7 +194,7 @@ export class ModelHost {
   #health({ kind, state, health }: Modelled): string {
     if (state === 'paused') return 'critical';
     if (kind !== 'checked') return 'passing';
-    return { starting: 'warning', healthy: 'passing', unhealthy: 'critical' }[health];
+    return { starting: 'critical', healthy: 'passing', unhealthy: 'critical' }[health];
   }
 }
 

@@ -36,6 +36,8 @@ class Subject {
       explicit: false,
       ipFromContainer: false,
       dockerHealth: true,
+      drain: true,
+      requireHealthy: false,
       composeNames: false,
       swarm: false,
       ...(ttl === undefined ? {} : { ttl }),
