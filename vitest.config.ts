@@ -1,4 +1,6 @@
 import { defineConfig } from 'vitest/config';
+import { leftOut } from './test/support/left-out.ts';
+import { enterOwnNetwork } from './test/support/own-network.ts';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
 
 /** Real sockets, processes and seconds, but nothing to install. */
@@ -12,6 +14,12 @@ const faults = 'test/**/*.fault.test.ts';
  * slow at a wrong moment now and then. The output says which test it was; at one's own desk every failure counts.
  */
 const retry = process.env.CI === 'true' ? 1 : 0;
+
+const projects = process.argv.flatMap((word, at) => (process.argv[at - 1] === '--project' ? [word] : []));
+const needsEngines = projects.length === 0 || projects.some((name) => name === 'e2e' || name === 'faults');
+if (needsEngines) enterOwnNetwork();
+
+const exclude = needsEngines ? leftOut() : [];
 
 /** The projects run one after the other, so that the servers of one do not slow down the timing of another. */
 export default defineConfig({
@@ -33,6 +41,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: [e2e],
+          exclude,
           retry,
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -44,6 +53,7 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: [faults],
+          exclude,
           retry,
           testTimeout: 180_000,
           hookTimeout: 120_000,

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { enterOwnNetwork } from '../test/support/own-network.ts';
 import type { BenchOptions, Measure, Point, Row } from './measure.ts';
 import { coldStartConsul, coldStartEtcd } from './measures/cold-start.ts';
 import { dns } from './measures/dns.ts';
@@ -42,6 +43,7 @@ Measures: ${Object.keys(measures).join(' ')} (all, where none is named)
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
+enterOwnNetwork();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -150,6 +150,7 @@ type Guard = (value: unknown) => boolean;
 
 const text: Guard = (value) => typeof value === 'string';
 const flag: Guard = (value) => typeof value === 'boolean';
+const yes: Guard = (value) => value === true;
 const whole: Guard = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const port: Guard = (value) => whole(value) && (value as number) <= 65_535;
 const oneOf = (...values: readonly string[]): Guard => values.includes.bind(values) as Guard;
@@ -213,6 +214,8 @@ const SERVICE = shape({
   ttl: optional(whole),
   weight: optional(whole),
   enableTagOverride: optional(flag),
+  drain: optional(yes),
+  unready: optional(yes),
   health: optional(shape({ status: STATUS, output: text })),
   origin: shape({ containerId: text, containerName: text, image: text, exposedPort: port, startedAt: whole }),
 });

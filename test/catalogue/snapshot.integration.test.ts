@@ -158,7 +158,15 @@ test('what was written is read back the same', () => {
       id: 'b',
       check: { type: 'grpc', target: 'x:1', useTls: true, tlsSkipVerify: true, deregisterAfter: '1m' },
     }),
-    service({ id: 'c', check: { type: 'script', args: ['true'] }, ttl: 30, weight: 3, enableTagOverride: true }),
+    service({
+      id: 'c',
+      check: { type: 'script', args: ['true'] },
+      ttl: 30,
+      weight: 3,
+      enableTagOverride: true,
+      drain: true,
+      unready: true,
+    }),
     service({ id: 'd', check: { type: 'docker', ttl: '1m' }, health: { status: 'warning', output: 'x' } }),
     service({ id: 'e', check: { type: 'tcp', target: 'x:1' }, protocol: 'sctp' }),
   ];

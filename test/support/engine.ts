@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { ContainerSnapshot } from '../../src/docker/index.ts';
 import type { Certificates } from './certificates.ts';
 import { dockerPing } from './docker-ping.ts';
+import { isInOwnNetwork } from './own-network.ts';
 import { freePort } from './ports.ts';
 import { busyboxRootfs } from './rootfs.ts';
 import { type Command, Server } from './server.ts';
@@ -88,6 +89,7 @@ export class DockerEngine extends Server {
   }
 
   protected async command(): Promise<Command> {
+    if (!isInOwnNetwork) throw new Error('Engines of tests start in a network of their own: see own-network.ts.');
     if (this.#index < 0) await this.#makeBridge();
     // What a killed engine leaves; its shims stay, for live-restore.
     rmSync(join(this.dir, 'pid'), { force: true });

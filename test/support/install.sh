@@ -46,8 +46,9 @@ if ! grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
   exit 1
 fi
 if [[ $(id -u) -ne 0 ]]; then
-  echo "install.sh: the tests need the packages $list, and only root can install them. Run: sudo $0" >&2
-  exit 1
+  echo "install.sh: the tests need the packages $list, and only root can install them: run sudo $0 for all of the tests. What needs them is left out." >&2
+  [[ ${CI:-} != true ]]
+  exit
 fi
 
 exec 9>/run/lock/registrator-test-install

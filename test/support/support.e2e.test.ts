@@ -115,6 +115,18 @@ describe('DockerEngine', () => {
     expect(await engine.docker('images', '-q', 'web')).not.toBe('');
   });
 
+  test('shares no network with the engine of this machine, whose docker0 it would remove when it is killed', async () => {
+    const links: { ifname: string; linkinfo?: { info_kind?: string } }[] = JSON.parse(
+      await engine.inNetwork('ip', '-json', '-details', 'link'),
+    );
+    // A machine's own network has a device that is none of these.
+    const made = links.filter(
+      ({ ifname, linkinfo }) => ifname === 'lo' || /^(veth|bridge)$/.test(linkinfo?.info_kind ?? ''),
+    );
+    expect(links.map(({ ifname }) => ifname)).toEqual(made.map(({ ifname }) => ifname));
+    expect(links.map(({ ifname }) => ifname)).not.toContain('docker0');
+  });
+
   test('serves two engines at once, which see nothing of each other', async () => {
     await using other = await new DockerEngine().start();
     await other.importImage('web', { expose: [80], cmd: webServer(80) });
