@@ -6,7 +6,7 @@ import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
 import type { Upstream } from './dns/forward/index.ts';
 import { DnsServer } from './dns/server.ts';
-import { HttpServer } from './http/server.ts';
+import { CatalogueServer } from './http/server.ts';
 import { AddressInUseError, listenError } from './listen.ts';
 import { restoreSnapshot, SnapshotWriter } from './snapshot.ts';
 import { Store } from './store.ts';
@@ -41,7 +41,7 @@ export interface CatalogueOptions extends CatalogueSettings {
 }
 
 interface Running {
-  readonly http: HttpServer;
+  readonly http: CatalogueServer;
   readonly dns?: DnsServer;
   readonly checks: CheckRunner;
   readonly reaper: Reaper;
@@ -106,9 +106,9 @@ export class Catalogue {
     await Promise.all([running?.http.close(), running?.dns?.close(), running?.snapshot?.close()]);
   }
 
-  async #listenHttp(checks: CheckRunner): Promise<HttpServer> {
+  async #listenHttp(checks: CheckRunner): Promise<CatalogueServer> {
     const { http, log, routes = [] } = this.#options;
-    const server = new HttpServer(this.store, {
+    const server = new CatalogueServer(this.store, {
       ...http,
       log,
       routes,

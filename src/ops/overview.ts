@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
-import { Board, type RegistryState, type Row, rowOf, servePage } from '../catalogue/page/index.ts';
+import { Board, pageRoutes, type RegistryState, type Row, rowOf } from '../catalogue/page/index.ts';
 import type { DockerStatus } from '../discovery/index.ts';
+import { type HttpRoute, redirect } from '../lib/http/route.ts';
 import type { DesiredState, RegistryStatus } from '../reconciler/index.ts';
 import type { Service } from '../services/index.ts';
 import type { Status } from './observer.ts';
@@ -20,16 +20,13 @@ const LOOK = 500;
  * The page of `--http`: the embedded catalogue's, with what registrator wants registered, and how each registry is. True
  * to both until the signal aborts.
  *
- * @returns what adds its routes to a server
+ * @returns its routes
  */
-export function overviewPage(registrator: Overseen, signal: AbortSignal): (app: FastifyInstance) => void {
+export function overviewPage(registrator: Overseen, signal: AbortSignal): readonly HttpRoute[] {
   const board = new Board({ node: registrator.hostname });
   followDesired(board, registrator.desired, signal);
   void followStatus(board, registrator, signal);
-  return (app) => {
-    app.get('/', (_, reply) => reply.redirect('ui/'));
-    servePage(app, board);
-  };
+  return [{ path: '/', answer: () => redirect('ui/') }, ...pageRoutes(board)];
 }
 
 function followDesired(board: Board, desired: DesiredState, signal: AbortSignal): void {

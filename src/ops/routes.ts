@@ -1,4 +1,4 @@
-import type { HttpAnswer, HttpRoute } from '../lib/http/route.ts';
+import { type HttpRoute, sentence } from '../lib/http/route.ts';
 import type { Status } from './observer.ts';
 
 /** `/health`, `/ready` and `/metrics`. */
@@ -31,8 +31,4 @@ export function unready({ docker, registries }: Status): string | undefined {
   return undefined;
 }
 
-const plain = (status: number, sentence: string): HttpAnswer => ({
-  status,
-  type: 'text/plain; charset=utf-8',
-  body: `${sentence}\n`,
-});
+const plain = (status: number, words: string) => sentence(status, `${words}\n`);

@@ -15,10 +15,13 @@ export async function serveHttp(
   overseen: Overseen,
   log: Logger,
 ): Promise<() => Promise<void>> {
-  const [{ OpsServer }, { overviewPage }] = await Promise.all([import('./http.ts'), import('./overview.ts')]);
+  const [{ opsServer }, { overviewPage }] = await Promise.all([import('./http.ts'), import('./overview.ts')]);
   const stopped = new AbortController();
-  const server = new OpsServer(routes, overviewPage(overseen, stopped.signal));
-  await server.listen(host, port);
+  const server = opsServer(routes, overviewPage(overseen, stopped.signal));
+  await server.listen(host, port).catch((error: NodeJS.ErrnoException) => {
+    stopped.abort();
+    throw new Error(`--http cannot listen on ${host}, port ${port} (${error.code}): choose another one.`);
+  });
   log.info({ http: hostPort(host, server.port) }, 'metrics, health and the page /ui/ are served');
   return () => {
     stopped.abort();

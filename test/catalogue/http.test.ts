@@ -3,19 +3,19 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HttpServer } from '../../src/catalogue/http/server.ts';
+import { CatalogueServer } from '../../src/catalogue/http/server.ts';
 import { Store } from '../../src/catalogue/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
 
 let store: Store;
-let server: HttpServer;
+let server: CatalogueServer;
 let reports: [string, string, string][];
 
 beforeEach(async () => {
   store = new Store({ name: 'node1', address: '10.0.0.9' });
   reports = [];
-  server = new HttpServer(store, {
+  server = new CatalogueServer(store, {
     host: '127.0.0.1',
     port: 0,
     log: pino({ level: 'silent' }),

@@ -1,18 +1,19 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type FastifyInstance, fastify } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Catalogue } from '../../src/catalogue/index.ts';
 import type { Row } from '../../src/catalogue/page/board.ts';
-import { type Board, followStore, servePage } from '../../src/catalogue/page/index.ts';
+import { type Board, followStore, pageRoutes } from '../../src/catalogue/page/index.ts';
 import { Store } from '../../src/catalogue/store.ts';
+import type { HttpServer } from '../../src/lib/http-server.ts';
+import { opsServer } from '../../src/ops/http.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
 
 let store: Store;
 let board: Board;
-let app: FastifyInstance;
+let server: HttpServer;
 let base: string;
 const stop: AbortController[] = [];
 
@@ -21,13 +22,13 @@ beforeEach(async () => {
   const following = new AbortController();
   stop.push(following);
   board = followStore(store, 'consul', following.signal);
-  app = fastify({ forceCloseConnections: true });
-  servePage(app, board);
-  base = await app.listen({ host: '127.0.0.1', port: 0 });
+  server = opsServer([], pageRoutes(board));
+  await server.listen('127.0.0.1', 0);
+  base = `http://127.0.0.1:${server.port}`;
 });
 afterEach(async () => {
   for (const each of stop.splice(0)) each.abort();
-  await app.close();
+  await server.close();
 });
 
 interface Message {

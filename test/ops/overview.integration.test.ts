@@ -1,5 +1,6 @@
-import { type FastifyInstance, fastify } from 'fastify';
 import { afterEach, expect, test } from 'vitest';
+import type { HttpServer } from '../../src/lib/http-server.ts';
+import { opsServer } from '../../src/ops/http.ts';
 import type { Status } from '../../src/ops/index.ts';
 import { overviewPage } from '../../src/ops/overview.ts';
 import type { RegistryStatus } from '../../src/reconciler/index.ts';
@@ -8,10 +9,10 @@ import { eventuallyPasses } from '../support/eventually.ts';
 import { service } from '../support/service.ts';
 
 const stop = new AbortController();
-let app: FastifyInstance | undefined;
+let server: HttpServer | undefined;
 afterEach(async () => {
   stop.abort();
-  await app?.close();
+  await server?.close();
 });
 
 const status = (over: Partial<RegistryStatus>): RegistryStatus => ({
@@ -31,9 +32,9 @@ test('the page of --http shows what is wanted, where from, and how each registry
     status: { registries: [status({ up: false }), status({ name: 'etcd://y', queue: 3 })] } as Status,
   };
   desired.set('1', [service({ id: 'a' })]);
-  app = fastify({ forceCloseConnections: true });
-  overviewPage(overseen, stop.signal)(app);
-  const base = await app.listen({ host: '127.0.0.1', port: 0 });
+  server = opsServer([], overviewPage(overseen, stop.signal));
+  await server.listen('127.0.0.1', 0);
+  const base = `http://127.0.0.1:${server.port}`;
   expect((await fetch(`${base}/`)).url).toBe(`${base}/ui/`);
 
   /** What somebody who opens the page now sees first. */

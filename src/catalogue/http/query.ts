@@ -2,34 +2,29 @@ import { parseDuration } from '../../services/index.ts';
 import { ApiError } from './error.ts';
 import { parseFilter } from './filter.ts';
 
-/** The query string as fastify parses it: a key given twice is an array, one without a value an empty string. */
-export type RawQuery = Readonly<Record<string, string | readonly string[] | undefined>>;
-
 /** Milliseconds. Consul's own default and limit of a blocking query. */
 const DEFAULT_WAIT = 5 * 60_000;
 const MAX_WAIT = 10 * 60_000;
 
 /** The parameters that all of Consul's read endpoints take. */
 export class QueryParameters {
-  readonly #raw: RawQuery;
+  readonly #raw: URLSearchParams;
 
-  constructor(raw: RawQuery) {
+  constructor(raw: URLSearchParams) {
     this.#raw = raw;
   }
 
   /** The first value; undefined where it is absent. */
   one(key: string): string | undefined {
-    const value = this.#raw[key];
-    return typeof value === 'object' ? value[0] : value;
+    return this.#raw.get(key) ?? undefined;
   }
 
   all(key: string): readonly string[] {
-    const value = this.#raw[key];
-    return value === undefined ? [] : typeof value === 'object' ? value : [value];
+    return this.#raw.getAll(key);
   }
 
   has(key: string): boolean {
-    return this.#raw[key] !== undefined;
+    return this.#raw.has(key);
   }
 
   /** A flag such as `?passing`, which stands alone or with a boolean as Go's strconv.ParseBool reads it. */

@@ -1,3 +1,3 @@
 export { Board, type RegistryState, type Row, rowOf } from './board.ts';
 export { followStore } from './follow-store.ts';
-export { servePage } from './server.ts';
+export { pageRoutes } from './server.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { ServerResponse } from 'node:http';
+import { type HttpAnswer, type HttpRoute, redirect, sentence } from '../../lib/http/route.ts';
 import type { Board, Row } from './board.ts';
 
 /** The page's own files, shipped as they are. */
@@ -25,41 +26,44 @@ const GATHER = 50;
 const HEARTBEAT = 20_000;
 const MAX_WATCHERS = 100;
 
-/** Serves the page at `/ui/`, and what it shows at `/ui/events`. */
-export function servePage(app: FastifyInstance, board: Board): void {
-  app.get('/ui', (_, reply) => reply.redirect('ui/'));
-  for (const [path, file, type] of FILES) {
-    const content = readFileSync(new URL(`static/${file}`, import.meta.url));
-    app.get(`/ui/${path}`, (_, reply) => reply.headers(HEADERS).type(type).send(content));
-  }
-  app.get('/ui/events', { exposeHeadRoute: false }, (_, reply) => watch(board, reply));
+/** The page at `/ui/`, and what it shows at `/ui/events`. */
+export function pageRoutes(board: Board): readonly HttpRoute[] {
+  const files = FILES.map(([path, file, type]): HttpRoute => {
+    const body = readFileSync(new URL(`static/${file}`, import.meta.url));
+    return { path: `/ui/${path}`, answer: () => ({ status: 200, type, headers: HEADERS, body }) };
+  });
+  return [
+    { path: '/ui', answer: () => redirect('ui/') },
+    ...files,
+    { path: '/ui/events', answer: () => events(board) },
+  ];
 }
 
 /** A stream of server-sent events: everything at first, then what changed. */
-function watch(board: Board, reply: FastifyReply): FastifyReply {
-  if (board.watchers >= MAX_WATCHERS) {
-    return reply.code(503).header('Retry-After', '5').type('text/plain').send('Too many pages are open.');
-  }
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
+function events(board: Board): HttpAnswer {
+  if (board.watchers >= MAX_WATCHERS) return sentence(503, 'Too many pages are open.', { 'Retry-After': '5' });
+  const headers = { ...HEADERS, 'X-Accel-Buffering': 'no' };
+  return { status: 200, type: 'text/event-stream', headers, body: (response) => follow(board, response) };
+}
+
+function follow(board: Board, response: ServerResponse): void {
   const closed = new AbortController();
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   const flush = () => {
     timer = undefined;
     // A reader that is slow gets the latest once it has read the rest: nothing queues up for it.
-    if (raw.writableNeedDrain) return;
-    raw.write(message(changes(board, changed)));
+    if (response.writableNeedDrain) return;
+    response.write(message(changes(board, changed)));
     changed.clear();
   };
   const schedule = () => {
     timer ??= setTimeout(flush, GATHER);
   };
-  const heart = setInterval(() => raw.writableNeedDrain || raw.write(':\n\n'), HEARTBEAT);
-  raw.on('drain', schedule);
-  raw.on('error', () => raw.destroy());
-  raw.once('close', () => {
+  const heart = setInterval(() => response.writableNeedDrain || response.write(':\n\n'), HEARTBEAT);
+  response.on('drain', schedule);
+  response.on('error', () => response.destroy());
+  response.once('close', () => {
     closed.abort();
     clearTimeout(timer);
     clearInterval(heart);
@@ -68,8 +72,7 @@ function watch(board: Board, reply: FastifyReply): FastifyReply {
     if (key !== undefined) changed.add(key);
     schedule();
   }, closed.signal);
-  raw.write(`retry: 1000\n${message({ ...changes(board), all: true })}`);
-  return reply;
+  response.write(`retry: 1000\n${message({ ...changes(board), all: true })}`);
 }
 
 const message = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
