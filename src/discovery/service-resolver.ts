@@ -1,5 +1,5 @@
 import type { ContainerSnapshot, DockerHost } from '../docker/index.ts';
-import { inTime } from '../lib/in-time.ts';
+import { HttpClient } from '../lib/http/index.ts';
 import {
   type Derivation,
   type DeriveContext,
@@ -11,9 +11,9 @@ import {
   swarmServiceId,
 } from '../services/index.ts';
 
-/** httpGet of `--tags`: how long, in milliseconds, and how much, in characters. */
+/** httpGet of `--tags`: how long, in milliseconds, and how much. */
 const FETCH_TIMEOUT = 10_000;
-const FETCH_SIZE = 1_000_000;
+const FETCH_BYTES = 1_000_000;
 const FETCH_ROUNDS = 5;
 
 /** Gathers from Docker what deriving the services of a container needs beside the container itself, and derives them. */
@@ -68,13 +68,17 @@ export class ServiceResolver {
 }
 
 async function fetchText(url: string, notices: Notice[], signal: AbortSignal): Promise<string> {
+  const http = new HttpClient({ timeoutMs: FETCH_TIMEOUT, maxBytes: FETCH_BYTES });
   try {
-    const text = await inTime(FETCH_TIMEOUT, signal, async (abort) => (await fetch(url, { signal: abort })).text());
-    return text.slice(0, FETCH_SIZE);
+    // Whatever the status: gliderlabs/registrator asks for none either.
+    const answer = await http.get<string>(url, { responseType: 'text', validateStatus: null, signal });
+    return answer.data;
   } catch (error) {
     signal.throwIfAborted();
     const message = `httpGet in --tags got no answer (${(error as Error).message}); the tag is made as if the answer were empty.`;
     notices.push({ level: 'warn', message });
     return '';
+  } finally {
+    http.close();
   }
 }

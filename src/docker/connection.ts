@@ -1,13 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../lib/environment.ts';
-import type { HttpTarget } from '../lib/http/index.ts';
+import type { Destination, Tls } from '../lib/http/index.ts';
+import { isVersion } from './api-version.ts';
 import { dialOverSsh } from './ssh.ts';
 
 export interface DockerConnection {
-  readonly target: HttpTarget;
+  readonly destination: Destination;
   /** For logs, e.g. `unix:///var/run/docker.sock`. */
   readonly name: string;
+  /** The version of the API that is spoken whatever the engine offers. */
+  readonly apiVersion?: string;
 }
 
 /** Connections at once: more than inspections under way, with the event stream and a listing. */
@@ -17,15 +20,21 @@ const BASE_URL = 'http://docker';
 
 /**
  * Which Docker to watch: `DOCKER_HOST` (with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`) as Docker's own CLI reads it;
- * else the first socket that is there. Throws an Error with one sentence when the environment is wrong.
+ * else the first socket that is there. `DOCKER_API_VERSION` as there, too. Throws an Error with one sentence when the
+ * environment is wrong.
  *
  * @param exists tells whether a path is there
  */
 export function dockerConnection(env: Environment, exists: (path: string) => boolean = existsSync): DockerConnection {
   const host = env.DOCKER_HOST?.trim() ?? '';
-  if (host !== '') return fromHost(host, env);
-  const sockets = socketCandidates(env);
-  const socketPath = sockets.find(exists) ?? '/var/run/docker.sock';
+  const apiVersion = env.DOCKER_API_VERSION?.trim().replace(/^v/, '') ?? '';
+  if (apiVersion !== '' && !isVersion(apiVersion)) throw new Error('DOCKER_API_VERSION must look like 1.41.');
+  const connection = host === '' ? toFirstSocket(env, exists) : fromHost(host, env);
+  return apiVersion === '' ? connection : { ...connection, apiVersion };
+}
+
+function toFirstSocket(env: Environment, exists: (path: string) => boolean): DockerConnection {
+  const socketPath = socketCandidates(env).find(exists) ?? '/var/run/docker.sock';
   return overSocket(socketPath, `unix://${socketPath}`);
 }
 
@@ -61,7 +70,7 @@ function fromHost(host: string, env: Environment): DockerConnection {
 }
 
 function overSocket(socketPath: string, name: string): DockerConnection {
-  return { target: { baseUrl: BASE_URL, socketPath, maxSockets: CONNECTIONS }, name };
+  return { destination: { baseUrl: BASE_URL, socketPath, maxSockets: CONNECTIONS }, name };
 }
 
 function overTcp(authority: string, secure: boolean, env: Environment): DockerConnection {
@@ -69,11 +78,14 @@ function overTcp(authority: string, secure: boolean, env: Environment): DockerCo
   const port = url.port === '' ? (secure ? '2376' : '2375') : url.port;
   const address = `${url.hostname}:${port}`;
   const name = `tcp://${address}`;
-  if (!secure) return { target: { baseUrl: `http://${address}`, maxSockets: CONNECTIONS }, name };
-  return { target: { baseUrl: `https://${address}`, tls: certificates(env), maxSockets: CONNECTIONS }, name };
+  if (!secure) return { destination: { baseUrl: `http://${address}`, maxSockets: CONNECTIONS }, name };
+  const tls = () => certificates(env);
+  // What is wrong with them is told at the start.
+  tls();
+  return { destination: { baseUrl: `https://${address}`, tls, maxSockets: CONNECTIONS }, name };
 }
 
-function certificates(env: Environment): NonNullable<HttpTarget['tls']> {
+function certificates(env: Environment): Tls {
   const folder = env.DOCKER_CERT_PATH ?? (env.HOME ? join(env.HOME, '.docker') : '');
   const read = (file: string) => {
     try {
@@ -98,7 +110,7 @@ function overSsh(authority: string): DockerConnection {
     ...(pathname === '/' ? {} : { socketPath: pathname }),
   };
   // Each is a login: sshd turns away who comes with more than ten at once (its MaxStartups).
-  return { target: { baseUrl: BASE_URL, dial: () => dialOverSsh(ssh), maxSockets: 4 }, name: `ssh://${hostname}` };
+  return { destination: { baseUrl: BASE_URL, dial: () => dialOverSsh(ssh), maxSockets: 4 }, name: `ssh://${hostname}` };
 }
 
 function parseAuthority(authority: string): URL {

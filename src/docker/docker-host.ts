@@ -1,8 +1,11 @@
 import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { HttpClient, HttpStatusError } from '../lib/http/index.ts';
+import Docker from 'dockerode';
+import { Transport } from '../lib/http/index.ts';
+import { commonVersion, isBelow, isVersion, NEWEST_KNOWN } from './api-version.ts';
 import type { DockerConnection } from './connection.ts';
 import { containerName } from './container-name.ts';
+import { EngineError, Modem } from './modem.ts';
 import type { ContainerSnapshot } from './snapshot.ts';
 
 export interface EngineInfo {
@@ -36,44 +39,52 @@ export interface ContainerEvent {
   readonly time: string;
 }
 
-/** Milliseconds for one call. Listing thousands of containers takes Docker seconds. */
-const CALL_TIMEOUT = 15_000;
-const LIST_TIMEOUT = 60_000;
-
 /** A container's ID or name, or an image's ID: what else Docker may say would change the path that is asked for. */
 const REFERENCE = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$/;
 
-/** The fields that are read of Docker's `GET /containers/json`. */
-interface ListedContainer {
-  readonly Id: string;
-  readonly Names?: readonly string[] | null;
-  readonly Image?: string;
-  readonly State?: string;
-  readonly Status?: string;
-  readonly Ports?: readonly unknown[] | null;
-  readonly NetworkSettings?: unknown;
-}
+/** Fields that Docker gives of a container in a listing; but for the ID, each may be missing or null. */
+type ListedContainer = Pick<Docker.ContainerInfo, 'Id'> & Partial<Docker.ContainerInfo>;
 
-/** One Docker engine: the few read-only calls that registrator makes. Works with Engine API 1.24 and later, and Podman's. */
+/** Each call of dockerode's takes a signal; its types do not know that of all. */
+interface SignalCalls {
+  ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
+  version(options: { abortSignal: AbortSignal }): Promise<{ MinAPIVersion?: unknown }>;
+  info(options: { abortSignal: AbortSignal }): Promise<{ Name?: string; ID?: string; ServerVersion?: string }>;
+  getEvents(options: { abortSignal: AbortSignal; filters: object; since?: string }): Promise<Readable>;
+}
+type Engine = SignalCalls & Omit<Docker, keyof SignalCalls>;
+
+/**
+ * One Docker engine, by dockerode: the few read-only calls that registrator makes. Works with Engine API 1.41 and later,
+ * and Podman's.
+ */
 export class DockerHost {
   readonly name: string;
-  readonly #http: HttpClient;
+  readonly #transport: Transport;
+  readonly #modem: Modem;
+  readonly #engine: Engine;
+  readonly #apiVersion: string | undefined;
+  /** Whether it is settled which version of the API is spoken. */
+  #agreed = false;
 
-  constructor({ target, name }: DockerConnection) {
+  constructor({ destination, name, apiVersion }: DockerConnection) {
     this.name = name;
-    this.#http = new HttpClient(target);
+    this.#transport = new Transport(destination);
+    this.#modem = new Modem(this.#transport);
+    this.#engine = new Docker({ modem: this.#modem } as Docker.DockerOptions) as unknown as Engine;
+    this.#apiVersion = apiVersion;
   }
 
   async info(signal: AbortSignal): Promise<EngineInfo> {
-    const info = await this.#get<{ Name?: string; ID?: string; ServerVersion?: string }>('/info', signal);
+    const info = await (await this.#agreedEngine(signal)).info({ abortSignal: signal });
     if (typeof info !== 'object' || info === null || Array.isArray(info)) throw new Error(NOT_DOCKER);
     return { hostname: info.Name ?? '', id: info.ID ?? '', version: info.ServerVersion ?? '' };
   }
 
   /** @param all with those that do not run */
   async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
-    const path = all ? '/containers/json?all=1' : '/containers/json';
-    const containers = await this.#get<ListedContainer[]>(path, signal, LIST_TIMEOUT);
+    const engine = await this.#agreedEngine(signal);
+    const containers: ListedContainer[] = await engine.listContainers({ all, abortSignal: signal });
     if (!Array.isArray(containers) || containers.some((one) => typeof one?.Id !== 'string'))
       throw new Error(NOT_DOCKER);
     return containers.map((container) => ({
@@ -88,18 +99,19 @@ export class DockerHost {
   /** @returns undefined when there is no such container */
   async inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
     if (!REFERENCE.test(containerId)) return undefined;
-    const snapshot = await this.#get<ContainerSnapshot>(`/containers/${containerId}/json`, signal).catch(unlessMissing);
+    const container = (await this.#agreedEngine(signal)).getContainer(containerId);
+    const snapshot = await container.inspect({ abortSignal: signal }).catch(unlessMissing);
     if (snapshot !== undefined && typeof snapshot?.Id !== 'string') throw new Error(NOT_DOCKER);
-    return snapshot;
+    return snapshot as ContainerSnapshot | undefined;
   }
 
   /** The names of an image, `redis:latest`; none when it has none, or is gone. */
   async imageTags(imageId: string, signal: AbortSignal): Promise<readonly string[]> {
     if (!REFERENCE.test(imageId)) return [];
-    const image = await this.#get<{ RepoTags?: string[] | null }>(`/images/${imageId}/json`, signal).catch(
-      unlessMissing,
+    const image = (await this.#agreedEngine(signal)).getImage(imageId);
+    return (
+      (await image.inspect({ abortSignal: signal } as Docker.ImageInspectOptions).catch(unlessMissing))?.RepoTags ?? []
     );
-    return image?.RepoTags ?? [];
   }
 
   /**
@@ -109,10 +121,9 @@ export class DockerHost {
    */
   async swarmService(id: string, signal: AbortSignal): Promise<unknown> {
     if (!REFERENCE.test(id)) return undefined;
-    return this.#get(`/services/${id}`, signal).catch((error: unknown) => {
-      // 503 is Docker's answer of a node that is no manager, 406 that of one in no swarm (API before 1.25).
-      const { status } = error as { status?: number };
-      if (status === 503 || status === 406) return 'no manager';
+    const service = (await this.#agreedEngine(signal)).getService(id);
+    return service.inspect({ abortSignal: signal }).catch((error: unknown) => {
+      if (error instanceof EngineError && error.statusCode === 503) return 'no manager';
       return unlessMissing(error);
     });
   }
@@ -124,35 +135,51 @@ export class DockerHost {
    */
   async events(since: string | undefined, signal: AbortSignal): Promise<AsyncIterable<ContainerEvent>> {
     // It is opened anew where the last one broke or fell silent: what was kept alive beside it may be as dead.
-    this.#http.renewConnections();
-    const filters = JSON.stringify({ type: ['container', 'network'] });
-    const params = { filters, ...(since === undefined ? {} : { since }) };
-    const sent = this.#http.stream('/events', { params, signal, timeoutMs: CALL_TIMEOUT });
-    return parseEvents(await sent.catch(throwPlain));
+    this.#transport.renewConnections();
+    // The engine may be another one by now.
+    this.#agreed = false;
+    const filters = { type: ['container', 'network'] };
+    const from = since === undefined ? {} : { since };
+    const engine = await this.#agreedEngine(signal);
+    return parseEvents(await engine.getEvents({ filters, ...from, abortSignal: signal }));
   }
 
   close(): void {
-    this.#http.close();
+    this.#transport.close();
   }
 
-  #get<T>(path: string, signal: AbortSignal, timeoutMs = CALL_TIMEOUT): Promise<T> {
-    return this.#http.request<T>('GET', path, { signal, timeoutMs }).catch(throwPlain);
+  /** Once it is settled which version of the API is spoken. */
+  async #agreedEngine(signal: AbortSignal): Promise<Engine> {
+    if (!this.#agreed) {
+      this.#modem.version = this.#apiVersion ?? (await this.#negotiate(signal));
+      this.#agreed = true;
+    }
+    return this.#engine;
+  }
+
+  /** @returns empty for the engine's newest: where it does not say which that is, or a proxy does not let us ask */
+  async #negotiate(signal: AbortSignal): Promise<string> {
+    this.#modem.offered = undefined;
+    await this.#engine.ping({ abortSignal: signal }).catch(unlessRefused);
+    const newest = this.#modem.offered;
+    if (!isVersion(newest)) return '';
+    if (!isBelow(NEWEST_KNOWN, newest)) return commonVersion({ newest });
+    const about = await this.#engine.version({ abortSignal: signal }).catch(unlessRefused);
+    const least = about?.MinAPIVersion;
+    return commonVersion({ newest, ...(isVersion(least) && { least }) });
   }
 }
 
 /** A proxy's page, say: it must not be taken for news that a container has changed. */
 const NOT_DOCKER = "this is no answer of Docker's";
 
-/** Docker's own words, where it gave some. */
-function throwPlain(error: unknown): never {
-  if (!(error instanceof HttpStatusError)) throw error;
-  const { status, data } = error;
-  const { message } = (data ?? {}) as { message?: unknown };
-  throw Object.assign(new Error(typeof message === 'string' ? message : `HTTP ${status}`), { status });
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof EngineError && error.statusCode === 404) return undefined;
+  throw error;
 }
 
-function unlessMissing(error: unknown): undefined {
-  if ((error as { status?: number }).status === 404) return undefined;
+function unlessRefused(error: unknown): undefined {
+  if (error instanceof EngineError) return undefined;
   throw error;
 }
 

@@ -13,7 +13,7 @@ describe('which Docker is watched', () => {
     ['/run/podman/podman.sock', {}],
   ])('%s when it is the only socket there', (socketPath, env) => {
     expect(dockerConnection(env, only(socketPath))).toMatchObject({
-      target: { socketPath },
+      destination: { socketPath },
       name: `unix://${socketPath}`,
     });
   });
@@ -33,11 +33,24 @@ describe('which Docker is watched', () => {
     ['tcp://10.0.0.5', { baseUrl: 'http://10.0.0.5:2375' }],
     ['tcp://[2001:db8::5]:2375', { baseUrl: 'http://[2001:db8::5]:2375' }],
     ['ssh://me@host', { dial: expect.any(Function), maxSockets: 4 }],
-  ])('DOCKER_HOST=%s', (DOCKER_HOST, target) => {
-    expect(dockerConnection({ DOCKER_HOST }).target).toMatchObject(target);
+  ])('DOCKER_HOST=%s', (DOCKER_HOST, destination) => {
+    expect(dockerConnection({ DOCKER_HOST }).destination).toMatchObject(destination);
   });
 
   it.each([
+    ['1.43', { apiVersion: '1.43' }],
+    ['v1.43', { apiVersion: '1.43' }],
+    ['', {}],
+  ])('DOCKER_API_VERSION=%s, as the Docker CLI reads it', (DOCKER_API_VERSION, version) => {
+    expect(dockerConnection({ DOCKER_API_VERSION }, () => true)).toEqual({
+      destination: { baseUrl: 'http://docker', socketPath: '/var/run/docker.sock', maxSockets: 40 },
+      name: 'unix:///var/run/docker.sock',
+      ...version,
+    });
+  });
+
+  it.each([
+    [{ DOCKER_API_VERSION: '1.41/../x' }, 'DOCKER_API_VERSION must look like 1.41.'],
     [{ DOCKER_HOST: 'ftp://x' }, 'must begin with unix://, tcp://, ssh:// or npipe://'],
     [{ DOCKER_HOST: 'unix://' }, 'names no socket'],
     [{ DOCKER_HOST: 'tcp://a b' }, 'no valid host and port'],

@@ -9,6 +9,7 @@ import { idsOf, soon, start } from './support.ts';
 
 /** All that registrator may ask Docker for, as docs/socket-proxy.md lists it. */
 const ALLOWED = [
+  'GET /_ping',
   'GET /containers/json',
   'GET /containers/{id}/json',
   'GET /events',

@@ -308,7 +308,10 @@ describe('SimulatedDocker in quantity', () => {
     const host = new DockerHost(dockerConnection({ DOCKER_HOST: apart.host }));
     expect((await host.inspect('web', AbortSignal.timeout(5_000)))?.Id).toBe(id);
     host.close();
-    expect([...(await apart.requests())]).toEqual([['GET /containers/{id}/json', 1]]);
+    expect([...(await apart.requests())]).toEqual([
+      ['GET /_ping', 1],
+      ['GET /containers/{id}/json', 1],
+    ]);
     expect(await apart.inspections()).toEqual([1]);
     await expect(apart.call('stop', 'nothing')).rejects.toThrow('No such container: nothing');
   });

@@ -54,6 +54,10 @@ export class SimulatedDocker implements AsyncDisposable {
   }
   /** How inspections fail, asked with the container's ID. */
   inspectFault: (id: string) => InspectFault | undefined = () => undefined;
+  /** The versions of the API that it speaks, from and to; it says so, and refuses others, as dockerd does. */
+  apiVersions = { least: '1.12', newest: '1.41' };
+  /** The versions in the paths that were asked for; empty for none. */
+  readonly versionsAsked = new Set<string>();
   /** Milliseconds that this engine's clock is ahead. */
   clockOffset = 0;
   /** Calls so far, by route: `GET /containers/{id}/json`; as they came where the API has no such call here. */
@@ -426,11 +430,20 @@ export class SimulatedDocker implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '/' } = request;
     const { pathname, searchParams } = new URL(url, 'http://docker');
-    const path = pathname.replace(/^\/v1\.\d+(?=\/)/, '');
+    const [prefix = '', version = ''] = /^\/v(1\.\d+)(?=\/)/.exec(pathname) ?? [];
+    const path = pathname.slice(prefix.length);
     const [, kind, name = ''] = /^\/(containers|images)\/(.+)\/json$/.exec(path) ?? [];
     const route = kind === undefined ? `${method} ${path}` : `${method} /${kind}/{id}/json`;
     this.requests.set(route, (this.requests.get(route) ?? 0) + 1);
+    this.versionsAsked.add(version);
     await this.#stalled?.promise;
+    const { least, newest } = this.apiVersions;
+    response.setHeader('Api-Version', newest);
+    const minor = (of: string) => Number(of.split('.')[1]);
+    if (version !== '' && minor(version) < minor(least))
+      return fail(response, 400, `client version ${version} is too old. Minimum supported API version is ${least}`);
+    if (version !== '' && minor(version) > minor(newest))
+      return fail(response, 400, `client version ${version} is too new. Maximum supported API version is ${newest}`);
     switch (route) {
       case 'GET /_ping':
       case 'HEAD /_ping':
@@ -438,7 +451,7 @@ export class SimulatedDocker implements AsyncDisposable {
       case 'GET /info':
         return send(response, 200, JSON.stringify(this.#info()));
       case 'GET /version':
-        return send(response, 200, JSON.stringify(VERSION));
+        return send(response, 200, JSON.stringify({ ...VERSION, ApiVersion: newest, MinAPIVersion: least }));
       case 'GET /containers/json':
         return send(response, 200, this.#list(/^(1|true)$/i.test(searchParams.get('all') ?? '')));
       case 'GET /containers/{id}/json':
@@ -554,7 +567,6 @@ const VERSION = {
 };
 
 const HEADERS = {
-  'Api-Version': '1.41',
   'Docker-Experimental': 'false',
   Ostype: 'linux',
   Server: 'Docker/20.10.24 (linux)',

@@ -1,8 +1,10 @@
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
-import { Agent, interceptors, request } from 'undici';
+import { HttpClient } from '../../lib/http/index.ts';
 import type { Check, Health } from '../../services/index.ts';
 
+/** Milliseconds; timers end there. */
+const NEVER = 2 ** 31 - 1;
 /** Characters of a response that a check's output keeps. */
 const OUTPUT = 4096;
 
@@ -10,20 +12,24 @@ const OUTPUT = 4096;
 export async function checkHttp(check: Extract<Check, { type: 'http' }>, signal: AbortSignal): Promise<Health> {
   const method = check.method ?? 'GET';
   // A connection of its own each time: a server that takes no new ones is not well.
-  const agent = new Agent({ pipelining: 0, connect: { rejectUnauthorized: check.tlsSkipVerify !== true } });
+  const http = new HttpClient({ tls: () => ({ rejectUnauthorized: check.tlsSkipVerify !== true }) });
   try {
-    const { statusCode, body } = await request(check.url, {
-      method: method as 'GET',
-      signal,
+    const { status, data } = await http.request<Readable>({
+      method,
+      url: check.url,
       headers: { 'User-Agent': 'registrator health check', Accept: 'text/plain, text/*, */*', ...headers(check) },
-      dispatcher: agent.compose(interceptors.redirect({ maxRedirections: 10 })),
+      responseType: 'stream',
+      validateStatus: null,
+      // The signal says when it is too late.
+      timeout: NEVER,
+      signal,
     });
-    const words = `${statusCode} ${STATUS_CODES[statusCode] ?? ''}`;
-    const output = `HTTP ${method} ${check.url}: ${words} Output: ${await start(body, signal)}`;
-    if (statusCode >= 200 && statusCode < 300) return { status: 'passing', output };
-    return { status: statusCode === 429 ? 'warning' : 'critical', output };
+    const words = `${status} ${STATUS_CODES[status] ?? ''}`;
+    const output = `HTTP ${method} ${check.url}: ${words} Output: ${await start(data, signal)}`;
+    if (status >= 200 && status < 300) return { status: 'passing', output };
+    return { status: status === 429 ? 'warning' : 'critical', output };
   } finally {
-    void agent.destroy();
+    http.close();
   }
 }
 

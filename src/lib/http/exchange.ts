@@ -9,6 +9,7 @@ export interface Limits {
 
 export interface Answer {
   readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
 }
 
@@ -28,6 +29,7 @@ export function exchange(
     let controller: Dispatcher.DispatchController | undefined;
     let failure: Error | undefined;
     let status = 0;
+    let headers: Answer['headers'] = {};
     let bytes = 0;
     const chunks: Buffer[] = [];
     const settle = () => {
@@ -49,8 +51,9 @@ export function exchange(
         // It waited for a connection when it was given up.
         if (failure !== undefined) started.abort(failure);
       },
-      onResponseStart(_, statusCode) {
+      onResponseStart(_, statusCode, received) {
         status = statusCode;
+        headers = received;
       },
       onResponseData(_, chunk) {
         chunks.push(chunk);
@@ -61,7 +64,7 @@ export function exchange(
         settle();
         const [first] = chunks;
         const body = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks);
-        resolve({ status, text: body.toString() });
+        resolve({ status, headers, text: body.toString() });
       },
       onResponseError(_, error) {
         settle();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../../lib/environment.ts';
-import { HttpClient, type HttpTarget } from '../../lib/http/index.ts';
+import { HttpClient, type HttpTarget, type Tls } from '../../lib/http/index.ts';
 
 export interface ConsulConnection {
   readonly client: HttpClient;
@@ -27,10 +27,13 @@ export function consulClient(uri: string, env: Environment): ConsulConnection {
   const token = env.CONSUL_HTTP_TOKEN || secretFile(env, 'CONSUL_HTTP_TOKEN_FILE')?.toString().trim() || undefined;
   const target: HttpTarget = {
     baseUrl: `${address.secure ? 'https' : 'http'}://${address.host}`,
-    headers: headers(token, env.CONSUL_NAMESPACE),
+    ...(env.CONSUL_NAMESPACE ? { headers: { 'X-Consul-Namespace': env.CONSUL_NAMESPACE } } : {}),
+    ...(token === undefined ? {} : { credentials: () => ({ 'X-Consul-Token': token }) }),
     ...(address.socketPath === undefined ? {} : { socketPath: address.socketPath }),
-    ...(address.secure ? { tls: tls(env) } : {}),
+    ...(address.secure ? { tls: () => tls(env) } : {}),
   };
+  // What is wrong with the certificates is told at the start.
+  target.tls?.();
   const scheme = uri.slice(0, uri.indexOf(':'));
   const name = `${scheme}://${address.socketPath ?? address.host}${address.path === '' ? '' : `/${address.path}`}`;
   return { client: new HttpClient(target), name, path: address.path, hasToken: token !== undefined };
@@ -80,14 +83,7 @@ function hostAndPort(authority: string, source: string): string {
   return `${url.hostname}:${authority.endsWith(':80') ? 80 : url.port || 8500}`;
 }
 
-function headers(token: string | undefined, namespace: string | undefined): Record<string, string> {
-  return {
-    ...(token ? { 'X-Consul-Token': token } : {}),
-    ...(namespace ? { 'X-Consul-Namespace': namespace } : {}),
-  };
-}
-
-function tls(env: Environment): NonNullable<HttpTarget['tls']> {
+function tls(env: Environment): Tls {
   const ca = secretFile(env, 'CONSUL_CACERT');
   const cert = secretFile(env, 'CONSUL_CLIENT_CERT');
   const key = secretFile(env, 'CONSUL_CLIENT_KEY');

@@ -58,13 +58,13 @@ class Consul implements Registry {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    await this.#client.request('GET', '/v1/status/leader', { signal, timeoutMs: 5_000 });
+    await this.#client.get('/v1/status/leader', { signal, timeout: 5_000 });
     if (this.#hasToken) await this.#checkToken(signal);
   }
 
   /** The agent takes an unknown token until something is written: better to be told at once. */
   async #checkToken(signal: AbortSignal): Promise<void> {
-    await this.#client.request('GET', '/v1/acl/token/self', { signal, timeoutMs: 5_000 }).catch((error: unknown) => {
+    await this.#client.get('/v1/acl/token/self', { signal, timeout: 5_000 }).catch((error: unknown) => {
       if (!(error instanceof HttpStatusError)) throw error;
       // 401: the agent has no ACLs, and takes any token.
       if (error.status === 403) throw new Error(UNKNOWN_TOKEN);
@@ -104,7 +104,7 @@ class Consul implements Registry {
         await this.#put('/v1/agent/service/register', signal, {
           // Without it, a check that the service no longer asks for would stay.
           ...(this.#present.has(service.id) ? { params: { 'replace-existing-checks': 'true' } } : {}),
-          body: registration(service, meta),
+          data: registration(service, meta),
           needs: `service:write for "${service.name}"`,
         });
         this.#present.add(service.id);
@@ -133,9 +133,9 @@ class Consul implements Registry {
   }
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
-    const [services, checks] = await Promise.all([
-      this.#client.request<Record<string, AgentService>>('GET', '/v1/agent/services', { signal }),
-      this.#client.request<Record<string, AgentCheck>>('GET', '/v1/agent/checks', { signal }),
+    const [{ data: services }, { data: checks }] = await Promise.all([
+      this.#client.get<Record<string, AgentService>>('/v1/agent/services', { signal }),
+      this.#client.get<Record<string, AgentCheck>>('/v1/agent/checks', { signal }),
     ]);
     const own = Object.values(services).filter((service) => isOwn(this.#owner, service.ID, service.Meta ?? {}));
     this.#foreign = new Set(Object.keys(services)).difference(new Set(own.map(({ ID }) => ID)));
@@ -176,7 +176,7 @@ class Consul implements Registry {
       async (service) => {
         if (!reportsHealth(service)) return this.#maintain(service, signal);
         await this.#put(`/v1/agent/check/update/${encodeURIComponent(`service:${service.id}`)}`, signal, {
-          body: { Status: service.health?.status ?? 'critical', Output: service.health?.output ?? '' },
+          data: { Status: service.health?.status ?? 'critical', Output: service.health?.output ?? '' },
           needs: `service:write for "${service.name}"`,
         });
       },
@@ -205,10 +205,10 @@ class Consul implements Registry {
   async #put(
     path: string,
     signal: AbortSignal,
-    request: { readonly body?: unknown; readonly params?: Readonly<Record<string, string>>; readonly needs: string },
+    request: { readonly data?: unknown; readonly params?: Readonly<Record<string, string>>; readonly needs: string },
   ): Promise<void> {
-    const { needs, ...rest } = request;
-    await this.#client.request('PUT', path, { ...rest, signal }).catch((error: unknown) => {
+    const { needs, ...sent } = request;
+    await this.#client.request({ method: 'PUT', url: path, ...sent, signal }).catch((error: unknown) => {
       throw refusal(error, needs);
     });
   }

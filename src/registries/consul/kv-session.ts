@@ -44,7 +44,7 @@ export class ConsulSession {
     const id = this.#id;
     if (id === undefined) return false;
     try {
-      await this.#client.request('PUT', `/v1/session/renew/${id}`, { signal });
+      await this.#client.put(`/v1/session/renew/${id}`, undefined, { signal });
       return true;
     } catch (error) {
       if (!(error instanceof HttpStatusError) || error.status !== 404) throw error;
@@ -80,15 +80,15 @@ export class ConsulSession {
       Checks: [],
       NodeChecks: [],
     };
-    const { ID } = await this.#client
-      .request<{ ID: string }>('PUT', '/v1/session/create', { body, signal: this.#closed.signal })
+    const { data } = await this.#client
+      .put<{ ID: string }>('/v1/session/create', body, { signal: this.#closed.signal })
       .catch((error: unknown) => {
         if (!(error instanceof HttpStatusError) || error.status !== 403) throw error;
         throw new Error(
           "Consul refuses a session, which --ttl needs: the token lacks session:write for the agent's node. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.",
         );
       });
-    this.#id = ID;
-    return ID;
+    this.#id = data.ID;
+    return data.ID;
   }
 }

@@ -88,8 +88,8 @@ class ConsulKv implements Registry {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    const leader = await this.#client.request<string>('GET', '/v1/status/leader', { signal, timeoutMs: 5_000 });
-    if (leader === '') throw new Error('Consul has no leader now: it takes no keys until its servers elect one.');
+    const { data } = await this.#client.get<string>('/v1/status/leader', { signal, timeout: 5_000 });
+    if (data === '') throw new Error('Consul has no leader now: it takes no keys until its servers elect one.');
   }
 
   entry(service: Service): Entry {
@@ -120,10 +120,10 @@ class ConsulKv implements Registry {
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
     const path = this.#prefix.split('/').map(encodeURIComponent).join('/');
-    const pairs = await this.#client
-      .request<readonly KvPair[]>('GET', `/v1/kv/${path}`, { params: { recurse: 'true' }, signal })
+    const { data: pairs } = await this.#client
+      .get<readonly KvPair[]>(`/v1/kv/${path}`, { params: { recurse: 'true' }, signal })
       .catch((error: unknown) => {
-        if (error instanceof HttpStatusError && error.status === 404) return [];
+        if (error instanceof HttpStatusError && error.status === 404) return { data: [] };
         throw error;
       });
     const held = new Map<string, KeyState>();
@@ -195,12 +195,11 @@ class ConsulKv implements Registry {
   ): Promise<string | undefined> {
     try {
       const body = operations.map((KV) => ({ KV }));
-      const answer = await this.#client.request<{ Results: readonly { KV: KvPair }[] | null }>('PUT', '/v1/txn', {
-        body,
+      const { data } = await this.#client.put<{ Results: readonly { KV: KvPair }[] | null }>('/v1/txn', body, {
         signal,
       });
       for (const { Key, Verb } of operations) if (Verb === 'delete-cas') this.#held.delete(Key);
-      for (const { KV } of answer.Results ?? []) this.#held.set(KV.Key, { index: KV.ModifyIndex, session });
+      for (const { KV } of data.Results ?? []) this.#held.set(KV.Key, { index: KV.ModifyIndex, session });
       return undefined;
     } catch (error) {
       if (!isRefusal(error)) throw error;
@@ -253,11 +252,8 @@ class ConsulKv implements Registry {
   async #read(key: string, signal: AbortSignal): Promise<KvPair | undefined> {
     const body = [{ KV: { Verb: 'get', Key: key } }];
     try {
-      const answer = await this.#client.request<{ Results: readonly { KV: KvPair }[] }>('PUT', '/v1/txn', {
-        body,
-        signal,
-      });
-      return answer.Results[0]?.KV;
+      const { data } = await this.#client.put<{ Results: readonly { KV: KvPair }[] }>('/v1/txn', body, { signal });
+      return data.Results[0]?.KV;
     } catch (error) {
       if (!isRefusal(error)) throw error;
       if (/doesn't exist/i.test(words(error))) return undefined;

@@ -163,7 +163,7 @@ export class EtcdClient {
       const token = await this.#authenticated(signal);
       try {
         const headers = token === undefined ? {} : { Authorization: token };
-        const answer = await this.#endpoints.request<T>('POST', path, { body, headers, signal });
+        const answer = await this.#endpoints.request<T>({ method: 'POST', url: path, data: body, headers, signal });
         throwStreamError(answer);
         return answer;
       } catch (error) {
@@ -192,8 +192,8 @@ export class EtcdClient {
   async #authenticate({ username, password }: EtcdCredentials): Promise<string | undefined> {
     const body = { name: username, password: await password() };
     try {
-      const request = { body, signal: this.#closing.signal };
-      return (await this.#endpoints.request<{ token?: string }>('POST', '/v3/auth/authenticate', request)).token;
+      const request = { method: 'POST', url: '/v3/auth/authenticate', data: body, signal: this.#closing.signal };
+      return (await this.#endpoints.request<{ token?: string }>(request)).token;
     } catch (error) {
       const refusal = asRefusal(error);
       if (!(refusal instanceof EtcdRefusal)) throw refusal;

@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { AxiosRequestConfig } from 'axios';
 import { asError } from '../../lib/as-error.ts';
-import { HttpClient, type HttpRequest, HttpStatusError } from '../../lib/http/index.ts';
+import { HttpClient, HttpStatusError } from '../../lib/http/index.ts';
+import { retrying } from '../../lib/retrying.ts';
 import { firstLoss } from '../kit/index.ts';
 import type { EtcdTarget } from './uri.ts';
 
@@ -9,9 +10,12 @@ const ONE_OF_SEVERAL_MS = 4_000;
 const ONLY_ONE_MS = 10_000;
 /** Milliseconds after which a call is not tried again. */
 const BUDGET_MS = 10_000;
-/** Milliseconds between two rounds: an election passes meanwhile. */
-const ROUND_MS = 400;
+/** Milliseconds between two rounds, and up to twice that: an election passes meanwhile. */
+const ROUND_MS = 250;
 const ROUNDS = 3;
+
+/** As axios takes it. */
+export type EtcdRequest = AxiosRequestConfig & { readonly signal: AbortSignal };
 
 /** The members of one etcd cluster: a call goes to the one that answered last, and on to the next when that fails. */
 export class EtcdEndpoints {
@@ -25,7 +29,7 @@ export class EtcdEndpoints {
       client: new HttpClient({
         baseUrl: `${tls === undefined ? 'http' : 'https'}://${address}`,
         timeoutMs,
-        ...(tls === undefined ? {} : { tls }),
+        ...(tls === undefined ? {} : { tls: () => tls }),
       }),
     }));
   }
@@ -35,24 +39,33 @@ export class EtcdEndpoints {
    *
    * @throws HttpStatusError with the answer of a member that is well; an Error that lists what is wrong with each of them
    */
-  async request<T>(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, request: HttpRequest): Promise<T> {
+  request<T>(request: EtcdRequest): Promise<T> {
     const failures = new Map<string, string>();
-    const deadline = Date.now() + BUDGET_MS;
-    for (let round = 0; round < ROUNDS && (round === 0 || Date.now() < deadline); round++) {
-      if (round > 0) await sleep(ROUND_MS * (0.5 + Math.random()), undefined, { signal: request.signal });
-      for (let tried = 0; tried < this.#members.length; tried++) {
-        const at = this.#current;
-        const member = this.#members[at];
-        if (member === undefined) break;
-        try {
-          return await member.client.request<T>(method, path, request);
-        } catch (error) {
-          request.signal.throwIfAborted();
-          if (error instanceof HttpStatusError && !isUnwell(error)) throw error;
-          failures.set(member.address, asError(error).message);
-          // Of many calls that failed at once, the first one moves on for all.
-          if (this.#current === at) this.#current = (at + 1) % this.#members.length;
-        }
+    return retrying(() => this.#round<T>(request, failures), {
+      retries: ROUNDS - 1,
+      minTimeout: ROUND_MS,
+      factor: 1,
+      randomize: true,
+      maxRetryTime: BUDGET_MS,
+      signal: request.signal,
+      shouldRetry: ({ error }) => !(error instanceof HttpStatusError),
+    });
+  }
+
+  /** Asks one member after the other. */
+  async #round<T>(request: EtcdRequest, failures: Map<string, string>): Promise<T> {
+    for (let tried = 0; tried < this.#members.length; tried++) {
+      const at = this.#current;
+      const member = this.#members[at];
+      if (member === undefined) break;
+      try {
+        return (await member.client.request<T>(request)).data;
+      } catch (error) {
+        request.signal.throwIfAborted();
+        if (error instanceof HttpStatusError && !isUnwell(error)) throw error;
+        failures.set(member.address, asError(error).message);
+        // Of many calls that failed at once, the first one moves on for all.
+        if (this.#current === at) this.#current = (at + 1) % this.#members.length;
       }
     }
     const list = [...failures].map(([address, reason]) => `${address} (${reason})`).join(', ');

@@ -216,9 +216,9 @@ class EtcdLegacy implements Registry {
   ): Promise<T> {
     const path = `/v2/keys${key.split('/').map(encodeURIComponent).join('/') || '/'}`;
     const headers = await this.#headers();
-    const what = method === 'PUT' ? { body: new URLSearchParams(fields) } : { params: fields };
+    const what = method === 'PUT' ? { data: new URLSearchParams(fields) } : { params: fields };
     try {
-      return await this.#endpoints.request<T>(method, path, { ...what, headers, signal });
+      return await this.#endpoints.request<T>({ method, url: path, ...what, headers, signal });
     } catch (error) {
       throw asRefusal(error, key);
     }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Environment } from '../../lib/environment.ts';
-import type { HttpTarget } from '../../lib/http/index.ts';
+import type { Tls } from '../../lib/http/index.ts';
 
 /** Where etcd is, and who we are to it. */
 export interface EtcdTarget {
@@ -9,7 +9,7 @@ export interface EtcdTarget {
   /** `host:port`, at least one. */
   readonly endpoints: readonly string[];
   /** Present for the schemes with `+tls`. */
-  readonly tls?: NonNullable<HttpTarget['tls']>;
+  readonly tls?: Tls;
   readonly credentials?: EtcdCredentials;
   /** The parts of the URI's path, decoded; none of them empty, `.` or `..`. */
   readonly path: readonly string[];
@@ -113,7 +113,7 @@ function parseCredentials(userinfo: string | undefined, env: Environment): EtcdC
 const forkCertificates = (env: Environment) =>
   Boolean(env.ETCD_CA_CERT_FILE || env.ETCD_CERT_FILE || env.ETCD_KEY_FILE);
 
-async function readTls(env: Environment): Promise<NonNullable<HttpTarget['tls']>> {
+async function readTls(env: Environment): Promise<Tls> {
   const ETCD_CACERT = env.ETCD_CACERT || env.ETCD_CA_CERT_FILE;
   const ETCD_CERT = env.ETCD_CERT || env.ETCD_CERT_FILE;
   const ETCD_KEY = env.ETCD_KEY || env.ETCD_KEY_FILE;

@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HttpClient, HttpStatusError } from '../../../src/lib/http/index.ts';
+import { HttpClient, HttpStatusError, type HttpTarget, Transport } from '../../../src/lib/http/index.ts';
 import { eventually, eventuallyPasses } from '../../support/eventually.ts';
 
 const { signal } = new AbortController();
 let server: Server;
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 const sockets = new Set<Socket>();
-const clients: HttpClient[] = [];
+const clients: { close(): void }[] = [];
 
 beforeEach(async () => {
   server = createServer({ keepAliveTimeout: 0 }, (request, response) => answer(request, response));
@@ -26,16 +26,19 @@ afterEach(async () => {
 
 const port = () => (server.address() as AddressInfo).port;
 
-function client(options: { maxSockets?: number; maxBytes?: number; viaDial?: boolean } = {}): HttpClient {
-  const { viaDial = false, ...rest } = options;
-  const made = new HttpClient({
-    baseUrl: `http://127.0.0.1:${viaDial ? 1 : port()}`,
-    ...(viaDial && { dial: () => connect(port(), '127.0.0.1') }),
-    ...rest,
-  });
+function client(options: Partial<HttpTarget> = {}): HttpClient {
+  const made = new HttpClient({ baseUrl: `http://127.0.0.1:${port()}`, ...options });
   clients.push(made);
   return made;
 }
+
+function transport(): Transport {
+  const made = new Transport({ baseUrl: `http://127.0.0.1:${port()}`, maxSockets: 1 });
+  clients.push(made);
+  return made;
+}
+const get = (over: Transport) =>
+  over.exchange({ method: 'GET', path: '/' }, { timeoutMs: 10_000, maxBytes: 1_000 }, signal);
 
 /** Chunks that the server sends, one at a time. */
 const inChunks = (response: ServerResponse, chunks: readonly Buffer[]) => {
@@ -56,15 +59,15 @@ describe('an HTTP client', () => {
         [...Buffer.from('{"name":"é€😀"}')].map((byte) => Buffer.of(byte)),
       );
     };
-    const request = { params: { a: 'b c' }, headers: { 'X-A': '1' }, body: { c: 'd' }, signal };
-    expect(await client().request('POST', '/path', request)).toEqual({ name: 'é€😀' });
+    const request = { params: { a: 'b c' }, headers: { 'X-A': '1' }, signal };
+    expect((await client().post('/path', { c: 'd' }, request)).data).toEqual({ name: 'é€😀' });
     expect(seen).toEqual(['POST', '/path?a=b+c', 'application/json', '1', '{"c":"d"}']);
   });
 
   it('throws the status with the server’s own words', async () => {
     answer = (_, response) => response.writeHead(418).end('no coffee here');
     const error = await client()
-      .request('GET', '/', { signal })
+      .get('/', { signal })
       .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(HttpStatusError);
     expect(error).toMatchObject({ status: 418, message: 'HTTP 418: no coffee here' });
@@ -77,7 +80,7 @@ describe('an HTTP client', () => {
         asked.push(request.socket);
         if (begin !== '') response.write(begin);
       };
-      await expect(client().request('GET', '/', { signal, timeoutMs: 50 })).rejects.toThrow('no answer in time');
+      await expect(client().get('/', { signal, timeout: 50 })).rejects.toThrow('no answer in time');
     }
     await eventuallyPasses(() => expect(asked.map(({ destroyed }) => destroyed)).toEqual([true, true]));
   });
@@ -92,9 +95,7 @@ describe('an HTTP client', () => {
       response.on('drain', more);
       more();
     };
-    await expect(client({ maxBytes: 1_000_000 }).request('GET', '/', { signal })).rejects.toThrow(
-      'the answer is too long',
-    );
+    await expect(client({ maxBytes: 1_000_000 }).get('/', { signal })).rejects.toThrow('the answer is too long');
     await ended.promise;
   });
 
@@ -102,15 +103,15 @@ describe('an HTTP client', () => {
     answer = () => undefined;
     const one = client({ maxSockets: 1 });
     const controller = new AbortController();
-    const first = one.request('GET', '/first', { signal });
-    const second = one.request('GET', '/second', { signal: controller.signal });
+    const first = one.get('/first', { signal });
+    const second = one.get('/second', { signal: controller.signal });
     await eventually(() => sockets.size > 0);
     controller.abort(new Error('told to'));
     await expect(second).rejects.toThrow('told to');
-    await expect(one.request('GET', '/third', { signal: controller.signal })).rejects.toThrow('told to');
+    await expect(one.get('/third', { signal: controller.signal })).rejects.toThrow('told to');
     one.close();
     await expect(first).rejects.toThrow();
-    await expect(one.request('GET', '/fourth', { signal })).rejects.toThrow('the connection was closed');
+    await expect(one.get('/fourth', { signal })).rejects.toThrow('the connection was closed');
   });
 
   it('streams what has begun, until the signal aborts', async () => {
@@ -119,7 +120,7 @@ describe('an HTTP client', () => {
       else response.write('first');
     };
     const controller = new AbortController();
-    const stream = await client().stream('/events', { signal: controller.signal });
+    const { data: stream } = await client().get('/events', { responseType: 'stream', signal: controller.signal });
     const read = (async () => {
       for await (const chunk of stream) {
         expect(String(chunk)).toBe('first');
@@ -127,31 +128,33 @@ describe('an HTTP client', () => {
       }
     })();
     await expect(read).rejects.toThrow('told to');
-    await expect(client().stream('/missing', { signal })).rejects.toMatchObject({ status: 404 });
+    await expect(client().get('/missing', { responseType: 'stream', signal })).rejects.toMatchObject({ status: 404 });
     answer = () => undefined;
-    await expect(client().stream('/silent', { signal, timeoutMs: 50 })).rejects.toThrow('no answer in time');
+    await expect(client().get('/silent', { responseType: 'stream', signal, timeout: 50 })).rejects.toThrow(
+      'no answer in time',
+    );
   });
 
   it('keeps connections alive, and takes new ones when told that the old may be dead', async () => {
     answer = (_, response) => response.end('{}');
-    const one = client({ maxSockets: 1 });
-    for (let n = 0; n < 3; n += 1) await one.request('GET', '/', { signal });
+    const one = transport();
+    for (let n = 0; n < 3; n += 1) await get(one);
     const [kept] = sockets;
     expect(sockets.size).toBe(1);
     one.renewConnections();
-    await one.request('GET', '/', { signal });
+    await get(one);
     await eventuallyPasses(() => expect(kept?.destroyed).toBe(true));
     expect(sockets.size).toBe(1);
   });
 
   it('tells when the server closes a connection, and not when it closes one itself', async () => {
     answer = (_, response) => response.end('{}');
-    const one = client();
-    await one.request('GET', '/', { signal });
+    const one = transport();
+    await get(one);
     const told: string[] = [];
     const lost = one.lost(signal).then((reason) => told.push(reason));
     one.renewConnections();
-    await one.request('GET', '/', { signal });
+    await get(one);
     await eventuallyPasses(() => expect(sockets.size).toBe(1));
     expect(told).toEqual([]);
     for (const socket of sockets) socket.destroy();
@@ -159,8 +162,54 @@ describe('an HTTP client', () => {
     expect(told).toEqual(['the server closed the connection']);
   });
 
+  it('asks for its credentials anew at each request, and says why there are none', async () => {
+    const seen: unknown[] = [];
+    answer = (request, response) => {
+      seen.push(request.headers['x-token']);
+      response.end();
+    };
+    let token = 'first';
+    const one = client({
+      credentials: () => {
+        if (token === '') throw new Error('the file of the token cannot be read');
+        return { 'X-Token': token };
+      },
+    });
+    await one.get('/', { signal });
+    token = 'second';
+    await one.get('/', { signal });
+    token = '';
+    await expect(one.get('/', { signal })).rejects.toThrow(/^the file of the token cannot be read$/);
+    expect(seen).toEqual(['first', 'second']);
+  });
+
+  it('sends a path as it is written, and never to another server', async () => {
+    const seen: unknown[] = [];
+    answer = (request, response) => {
+      seen.push(request.url);
+      response.end();
+    };
+    const one = client();
+    const paths = ['/a/../b%2Fc', '//other.example/x', 'http://other.example/'];
+    for (const path of paths) await one.get(path, { signal });
+    expect(seen).toEqual(paths);
+  });
+
+  it('without a server of its own takes whole URLs, and follows redirects', async () => {
+    answer = (request, response) => {
+      if (request.url === '/from?x=1') response.writeHead(302, { location: '/to' }).end();
+      else response.writeHead(404).end('words');
+    };
+    const one = new HttpClient({});
+    clients.push(one);
+    const request = { responseType: 'text', validateStatus: null, signal } as const;
+    const { status, data } = await one.get(`http://127.0.0.1:${port()}/from?x=1`, request);
+    expect([status, data]).toEqual([404, 'words']);
+  });
+
   it('goes over any stream', async () => {
     answer = (request, response) => response.end(JSON.stringify({ path: request.url }));
-    expect(await client({ viaDial: true }).request('GET', '/here', { signal })).toEqual({ path: '/here' });
+    const viaDial = client({ baseUrl: 'http://127.0.0.1:1', dial: () => connect(port(), '127.0.0.1') });
+    expect((await viaDial.get('/here', { signal })).data).toEqual({ path: '/here' });
   });
 });
