@@ -1,6 +1,7 @@
 import { hostname as systemName } from 'node:os';
 import { ContainerController, deriveOptions, hostnameOf, ownAddress } from './discovery/index.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
+import { compact } from './lib/compact.ts';
 import type { Environment } from './lib/environment.ts';
 import type { HttpRoute } from './lib/http/route.ts';
 import type { Logger } from './lib/log/index.ts';
@@ -61,10 +62,10 @@ export class Registrator {
   }
 
   get status(): Status {
-    return {
-      ...(this.#controller === undefined ? {} : { docker: this.#controller.status }),
+    return compact({
+      docker: this.#controller?.status,
       registries: this.#reconcilers.map((reconciler) => reconciler.status),
-    };
+    });
   }
 
   /** @throws Error with one sentence when a registry's URI or settings are wrong: told of even when Docker is away */
@@ -153,15 +154,15 @@ export class Registrator {
 
   #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
     const address = derive && ownAddress(derive);
-    const context = {
+    const context = compact({
       owner: { host: engine.hostname, engine: engine.id },
       env: this.#env,
       log: this.#log,
       routes: this.#routes,
-      ...(this.#options.ttl === undefined ? {} : { ttl: this.#options.ttl }),
-      ...(address === undefined ? {} : { hostAddress: address }),
-      ...(this.#options.catalogue === undefined ? {} : { catalogue: this.#options.catalogue }),
-    };
+      ttl: this.#options.ttl,
+      hostAddress: address,
+      catalogue: this.#options.catalogue,
+    });
     return Promise.all(this.#options.registries.map((uri) => createRegistry(uri, context, this.#options.plugins)));
   }
 

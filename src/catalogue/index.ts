@@ -1,3 +1,4 @@
+import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Logger } from '../lib/log/index.ts';
@@ -80,20 +81,14 @@ export class Catalogue {
     });
     const reaper = new Reaper(this.store, log);
     const snapshot = file === undefined ? undefined : new SnapshotWriter(file, this.store, log);
-    this.#running = {
-      http,
-      checks,
-      reaper,
-      ...(dns === undefined ? {} : { dns }),
-      ...(snapshot === undefined ? {} : { snapshot }),
-    };
+    this.#running = compact({ http, checks, reaper, dns, snapshot });
     snapshot?.start();
     checks.start();
     reaper.start();
-    const fields = {
+    const fields = compact({
       http: hostPort(this.#options.http.host, http.port),
-      ...(dns === undefined ? {} : { dns: hostPort(this.#options.dns?.host ?? '', dns.port) }),
-    };
+      dns: dns && hostPort(this.#options.dns?.host ?? '', dns.port),
+    });
     log.info(fields, `the embedded catalogue answers Consul's HTTP API${dns === undefined ? '' : ' and DNS'}`);
   }
 
@@ -108,13 +103,16 @@ export class Catalogue {
 
   async #listenHttp(checks: CheckRunner): Promise<CatalogueServer> {
     const { http, log, routes = [] } = this.#options;
-    const server = new CatalogueServer(this.store, {
-      ...http,
-      log,
-      routes,
-      ...(this.#options.dns === undefined ? {} : { domain: this.#options.domain ?? 'consul' }),
-      report: checks.report.bind(checks),
-    });
+    const server = new CatalogueServer(
+      this.store,
+      compact({
+        ...http,
+        log,
+        routes,
+        domain: this.#options.dns && (this.#options.domain ?? 'consul'),
+        report: checks.report.bind(checks),
+      }),
+    );
     await server.listen().catch(async (error: unknown) => {
       await server.close();
       throw listenError(error, http.host, http.port, uri(http.host, http.port + 1));
@@ -125,13 +123,7 @@ export class Catalogue {
   async #listenDns(): Promise<DnsServer | undefined> {
     const { http, dns, domain = 'consul', ttl = 0, forward, log } = this.#options;
     if (dns === undefined) return undefined;
-    const server = new DnsServer(this.store, {
-      ...dns,
-      domain,
-      ttl,
-      log,
-      ...(forward === undefined ? {} : { forward }),
-    });
+    const server = new DnsServer(this.store, compact({ ...dns, domain, ttl, log, forward }));
     await server.listen().catch((error: unknown) => {
       throw listenError(error, dns.host, dns.port, `${uri(http.host, http.port)}?dns=${dns.port + 1}`);
     });

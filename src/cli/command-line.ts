@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander';
+import { compact } from '../lib/compact.ts';
 import type { Environment } from '../lib/environment.ts';
 import type { Options } from '../options.ts';
 import { type FlagNames, flagsFromEnvironment, toGnu } from './arguments.ts';
@@ -52,7 +53,7 @@ function asked(command: Command, operand: string | undefined) {
   const { json = false, dryRun = false } = command.opts();
   switch (command.name()) {
     case 'check':
-      return { command: 'check' as const, json, ...(operand === undefined ? {} : { container: operand }) };
+      return compact({ command: 'check' as const, json, container: operand });
     case 'ls':
       return { command: 'ls' as const, json };
     case 'cleanup':

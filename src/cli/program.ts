@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { CatalogueSettings } from '../catalogue/index.ts';
+import { compact } from '../lib/compact.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/log/index.ts';
 
 import { DEFAULTS, type Options } from '../options.ts';
@@ -169,7 +170,7 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
   }
   const catalogue = catalogueSettings(flags, uris);
   if (flags.retryInterval === 0) throw new UsageError('--retry-interval must be greater than 0.');
-  return {
+  return compact({
     registries: uris.length === 0 ? DEFAULTS.registries : uris,
     ipFamily: flags.ipFamily === '6' ? 6 : 4,
     internal: flags.internal ?? false,
@@ -188,16 +189,16 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
     plugins: [],
     logLevel: flags.logLevel,
     logFormat: flags.logFormat,
-    ...(catalogue === undefined ? {} : { catalogue }),
-    ...(flags.http === undefined ? {} : { http: flags.http }),
-    ...(flags.ip === undefined ? {} : { ip: flags.ip }),
-    ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
-    ...(flags.network === undefined ? {} : { network: flags.network }),
+    catalogue,
+    http: flags.http,
+    ip: flags.ip,
+    hostname: flags.hostname,
+    network: flags.network,
     ...(flags.useIpFromLabel ? { useIpFromLabel: flags.useIpFromLabel } : {}),
     ...(flags.tags ? { tags: tagTemplate(flags.tags) } : {}),
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(ttlRefresh === undefined ? {} : { ttlRefresh }),
-  };
+    ttl,
+    ttlRefresh,
+  });
 }
 
 /** The flags that are for memory:// only. */

@@ -1,5 +1,6 @@
 import { hostname as systemName } from 'node:os';
 import type { EngineInfo } from '../docker/index.ts';
+import { compact } from '../lib/compact.ts';
 import type { DeriveOptions } from '../services/index.ts';
 import { hostAddress } from './host-address.ts';
 
@@ -22,9 +23,9 @@ export async function deriveOptions(options: DeriveSettings, hostname: string): 
   const { ip, ipFamily, internal, explicit, network, useIpFromLabel, ipFromContainer } = options;
   const { tags, ttl, dockerHealth, drain, requireHealthy, composeNames, swarm } = options;
   const [v4, v6] = await Promise.all([hostAddress(hostname, 4), hostAddress(hostname, 6)]);
-  return {
+  return compact({
     hostname,
-    hostAddress: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
+    hostAddress: compact({ 4: v4, 6: v6 }),
     ipFamily,
     internal,
     explicit,
@@ -34,12 +35,12 @@ export async function deriveOptions(options: DeriveSettings, hostname: string): 
     requireHealthy,
     composeNames,
     swarm,
-    ...(ip === undefined ? {} : { ip }),
-    ...(network === undefined ? {} : { network }),
-    ...(useIpFromLabel === undefined ? {} : { useIpFromLabel }),
-    ...(tags === undefined ? {} : { tags }),
-    ...(ttl === undefined ? {} : { ttl }),
-  };
+    ip,
+    network,
+    useIpFromLabel,
+    tags,
+    ttl,
+  });
 }
 
 /** The host's own address: as told, else as looked up, where one was found. */

@@ -1,4 +1,5 @@
 import type { ContainerSnapshot, DockerHost } from '../docker/index.ts';
+import { compact } from '../lib/compact.ts';
 import { HttpClient } from '../lib/http/index.ts';
 import {
   type Derivation,
@@ -44,11 +45,11 @@ export class ServiceResolver {
     const other = joinedContainer(snapshot);
     const joined = other === undefined ? undefined : await this.#docker.inspect(other, signal);
     const swarmService = await this.#swarmService(snapshot, notices, signal);
-    return {
-      ...(joined === undefined ? {} : { joined }),
-      ...(swarmService === undefined ? {} : { swarmService }),
+    return compact({
+      joined,
+      swarmService,
       ...(needsImageTags(snapshot) ? { imageTags: await this.#docker.imageTags(snapshot.Image, signal) } : {}),
-    };
+    });
   }
 
   async #swarmService(snapshot: ContainerSnapshot, notices: Notice[], signal: AbortSignal): Promise<unknown> {

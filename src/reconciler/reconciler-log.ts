@@ -1,3 +1,4 @@
+import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import type { Logger } from '../lib/log/index.ts';
 import { type Entry, RefusedError } from '../registries/index.ts';
@@ -76,7 +77,7 @@ export class ReconcilerLog {
   }
 
   conflict(key: string, claims: readonly WantedEntry[]): void {
-    const names = claims.map(({ service }) => service.origin.containerName);
+    const names = claims.map(({ service }) => service?.origin.containerName);
     const conflict = `${key} ${names.join(' ')}`;
     if (this.#conflicts.has(conflict) || this.#conflicts.size > MEMORY) return;
     this.#conflicts.add(conflict);
@@ -97,9 +98,5 @@ export class ReconcilerLog {
 }
 
 function about(entry: Entry, service: Service | undefined): Record<string, string> {
-  return {
-    service: entry.name,
-    id: entry.id,
-    ...(service === undefined ? {} : { container: service.origin.containerName }),
-  };
+  return compact({ service: entry.name, id: entry.id, container: service?.origin.containerName });
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../lib/as-error.ts';
 import { batches } from '../lib/batches.ts';
+import { compact } from '../lib/compact.ts';
 import { forEachConcurrent } from '../lib/for-each-concurrent.ts';
 import type { Logger } from '../lib/log/index.ts';
 import { retrying } from '../lib/retrying.ts';
@@ -82,14 +83,14 @@ export class Reconciler {
   }
 
   get status(): RegistryStatus {
-    return {
+    return compact({
       name: this.registry.name,
       up: this.#up,
       services: this.#wanted.size,
       queue: this.#queue.depth,
       failing: this.#queue.failing,
-      ...(this.#resyncedAt === undefined ? {} : { resyncedAt: this.#resyncedAt }),
-    };
+      resyncedAt: this.#resyncedAt,
+    });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
+import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import type { Service } from '../services/index.ts';
 import type { RegistryContext } from './registry.ts';
@@ -84,15 +85,17 @@ class Memory implements Registry {
     { owner, hostAddress, log, routes = [], catalogue }: MemoryContext,
   ) {
     this.name = `memory://${hostPort(host, httpPort)}`;
-    this.#catalogue = new Catalogue({
-      ...catalogue,
-      nodeName: owner.host,
-      ...(hostAddress === undefined ? {} : { nodeAddress: hostAddress }),
-      http: { host, port: httpPort },
-      ...(dnsPort === undefined ? {} : { dns: { host, port: dnsPort } }),
-      routes,
-      log,
-    });
+    this.#catalogue = new Catalogue(
+      compact({
+        ...catalogue,
+        nodeName: owner.host,
+        nodeAddress: hostAddress,
+        http: { host, port: httpPort },
+        dns: dnsPort === undefined ? undefined : { host, port: dnsPort },
+        routes,
+        log,
+      }),
+    );
   }
 
   get #store(): Store {
@@ -109,7 +112,7 @@ class Memory implements Registry {
   }
 
   entry(service: Service): Entry {
-    return {
+    return compact({
       key: service.id,
       // Where it comes from is no part of what Consul's API shows, but the catalogue knows it, and keeps it true.
       content: `${contentOf(service)} ${JSON.stringify(service.origin)}`,
@@ -117,8 +120,8 @@ class Memory implements Registry {
       name: service.name,
       address: service.address,
       port: service.port,
-      ...(service.health === undefined ? {} : { health: service.health.status }),
-    };
+      health: service.health?.status,
+    });
   }
 
   async register(services: readonly Service[]): Promise<void> {

@@ -1,9 +1,10 @@
+import { compact } from '../../lib/compact.ts';
 import type { Change, Instance, Store } from '../store.ts';
 import { Board, type Row, rowOf } from './board.ts';
 
 /** A board of what the catalogue holds, true to it until the signal aborts. */
 export function followStore(store: Store, domain: string | undefined, signal: AbortSignal): Board {
-  const board = new Board({ node: store.node.name, ...(domain === undefined ? {} : { domain }) });
+  const board = new Board(compact({ node: store.node.name, domain }));
   for (const instance of store.all()) board.put(row(instance, store));
   store.listen(({ kind, instance }) => {
     const { id } = instance.service;

@@ -1,6 +1,7 @@
 import { failedOnItsOwn } from '../../discovery/index.ts';
 import { containerName } from '../../docker/index.ts';
 import { batches } from '../../lib/batches.ts';
+import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
 import { hostPort } from '../../lib/host-port.ts';
 import type { Logger } from '../../lib/log/index.ts';
@@ -98,12 +99,7 @@ async function withRegistries(
   const host = await Host.meet(options, env, signal);
   const registries: Registry[] = [];
   try {
-    const context = {
-      owner: host.owner,
-      env,
-      log,
-      ...(host.address === undefined ? {} : { hostAddress: host.address }),
-    };
+    const context = compact({ owner: host.owner, env, log, hostAddress: host.address });
     for (const uri of options.registries) registries.push(await createRegistry(uri, context, options.plugins));
     return await use(await Promise.all(registries.map((registry) => compare(registry, host, options, signal))));
   } finally {

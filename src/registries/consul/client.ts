@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
 import { HttpClient, type HttpTarget, type Tls } from '../../lib/http/index.ts';
 
@@ -25,13 +26,13 @@ interface ConsulAddress {
 export function consulClient(uri: string, env: Environment): ConsulConnection {
   const address = parseConsulUri(uri, env);
   const token = env.CONSUL_HTTP_TOKEN || secretFile(env, 'CONSUL_HTTP_TOKEN_FILE')?.toString().trim() || undefined;
-  const target: HttpTarget = {
+  const target: HttpTarget = compact({
     baseUrl: `${address.secure ? 'https' : 'http'}://${address.host}`,
-    ...(env.CONSUL_NAMESPACE ? { headers: { 'X-Consul-Namespace': env.CONSUL_NAMESPACE } } : {}),
-    ...(token === undefined ? {} : { credentials: () => ({ 'X-Consul-Token': token }) }),
-    ...(address.socketPath === undefined ? {} : { socketPath: address.socketPath }),
-    ...(address.secure ? { tls: () => tls(env) } : {}),
-  };
+    headers: env.CONSUL_NAMESPACE ? { 'X-Consul-Namespace': env.CONSUL_NAMESPACE } : undefined,
+    credentials: token === undefined ? undefined : () => ({ 'X-Consul-Token': token }),
+    socketPath: address.socketPath,
+    tls: address.secure ? () => tls(env) : undefined,
+  });
   // What is wrong with the certificates is told at the start.
   target.tls?.();
   const scheme = uri.slice(0, uri.indexOf(':'));
@@ -90,12 +91,7 @@ function tls(env: Environment): Tls {
   if ((cert === undefined) !== (key === undefined)) {
     throw new Error('CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY go together: set both or neither.');
   }
-  return {
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    rejectUnauthorized: !isFalse(env.CONSUL_HTTP_SSL_VERIFY),
-  };
+  return compact({ ca, cert, key, rejectUnauthorized: !isFalse(env.CONSUL_HTTP_SSL_VERIFY) });
 }
 
 function secretFile(env: Environment, variable: string): Buffer | undefined {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Logger } from '../../lib/log/index.ts';
 import type { Check, Health, Service } from '../../services/index.ts';
@@ -73,15 +74,15 @@ class Consul implements Registry {
 
   entry(service: Service): Entry {
     const { meta } = consulMeta(service, this.#owner);
-    return {
+    return compact({
       key: service.id,
       content: content(service.name, service.address, service.port, service.tags, meta, service.enableTagOverride),
       id: service.id,
       name: service.name,
       address: service.address,
       port: service.port,
-      ...(service.health === undefined ? {} : { health: service.health.status }),
-    };
+      health: service.health?.status,
+    });
   }
 
   register(services: readonly Service[], signal: AbortSignal): Promise<void> {
@@ -148,7 +149,7 @@ class Consul implements Registry {
     }
     return own.map((service) => {
       const status = health.get(service.ID)?.status;
-      return {
+      return compact({
         key: service.ID,
         content: content(
           service.Service,
@@ -162,8 +163,8 @@ class Consul implements Registry {
         name: service.Service,
         address: service.Address,
         port: service.Port,
-        ...(status === undefined ? {} : { health: status }),
-      };
+        health: status,
+      });
     });
   }
 
@@ -290,7 +291,7 @@ function content(
 }
 
 function registration(service: Service, meta: Readonly<Record<string, string>>): Record<string, unknown> {
-  return {
+  return compact({
     ID: service.id,
     Name: service.name,
     ...(service.tags.length === 0 ? {} : { Tags: service.tags }),
@@ -298,32 +299,27 @@ function registration(service: Service, meta: Readonly<Record<string, string>>):
     Address: service.address,
     Meta: meta,
     Check: service.check === undefined ? null : checkDefinition(service.check, service.health),
-    ...(service.weight === undefined ? {} : { Weights: { Passing: service.weight, Warning: 1 } }),
+    Weights: service.weight === undefined ? undefined : { Passing: service.weight, Warning: 1 },
     ...(service.enableTagOverride ? { EnableTagOverride: true } : {}),
-  };
+  });
 }
 
 /** A check in the field names of Consul's `/v1/agent/check/register`. */
 function checkDefinition(check: Check, health: Health | undefined): Record<string, unknown> {
-  return {
+  return compact({
     ...kindOfCheck(check),
-    ...(check.interval === undefined ? {} : { Interval: check.interval }),
-    ...(check.timeout === undefined ? {} : { Timeout: check.timeout }),
+    Interval: check.interval,
+    Timeout: check.timeout,
     ...(check.tlsSkipVerify ? { TLSSkipVerify: true } : {}),
-    ...(check.type === 'docker' && health !== undefined ? { Status: health.status } : {}),
-    ...(check.initialStatus === undefined ? {} : { Status: check.initialStatus }),
-    ...(check.deregisterAfter === undefined ? {} : { DeregisterCriticalServiceAfter: check.deregisterAfter }),
-  };
+    Status: check.initialStatus ?? (check.type === 'docker' ? health?.status : undefined),
+    DeregisterCriticalServiceAfter: check.deregisterAfter,
+  });
 }
 
 function kindOfCheck(check: Check): Record<string, unknown> {
   switch (check.type) {
     case 'http':
-      return {
-        HTTP: check.url,
-        ...(check.method === undefined ? {} : { Method: check.method }),
-        ...(check.headers === undefined ? {} : { Header: check.headers }),
-      };
+      return compact({ HTTP: check.url, Method: check.method, Header: check.headers });
     case 'tcp':
       return { TCP: check.target };
     case 'grpc':

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compact } from '../../lib/compact.ts';
 import { HttpStatusError } from '../../lib/http/index.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
 import type { EtcdEndpoints } from './endpoints.ts';
@@ -82,12 +83,11 @@ export class EtcdClient {
     let from = base64(prefix);
     let revision: string | undefined;
     for (;;) {
-      const page: JsonRange = await this.#call('/v3/kv/range', signal, {
-        key: from,
-        range_end: end,
-        limit: String(PAGE),
-        ...(revision === undefined ? {} : { revision }),
-      });
+      const page: JsonRange = await this.#call(
+        '/v3/kv/range',
+        signal,
+        compact({ key: from, range_end: end, limit: String(PAGE), revision }),
+      );
       const pairs = page.kvs ?? [];
       for (const pair of pairs) found.push(keyValue(pair));
       const last = pairs.at(-1);
@@ -240,7 +240,7 @@ function asRefusal(error: unknown): unknown {
 function jsonOperation(operation: Operation): unknown {
   if ('delete' in operation) return { request_delete_range: { key: base64(operation.delete) } };
   const { put, value, lease } = operation;
-  return { request_put: { key: base64(put), value: base64(value), ...(lease === undefined ? {} : { lease }) } };
+  return { request_put: compact({ key: base64(put), value: base64(value), lease }) };
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

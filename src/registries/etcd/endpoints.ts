@@ -1,5 +1,6 @@
 import type { AxiosRequestConfig } from 'axios';
 import { asError } from '../../lib/as-error.ts';
+import { compact } from '../../lib/compact.ts';
 import { HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import { retrying } from '../../lib/retrying.ts';
 import { firstLoss } from '../kit/index.ts';
@@ -26,11 +27,13 @@ export class EtcdEndpoints {
     const timeoutMs = endpoints.length > 1 ? ONE_OF_SEVERAL_MS : ONLY_ONE_MS;
     this.#members = endpoints.map((address) => ({
       address,
-      client: new HttpClient({
-        baseUrl: `${tls === undefined ? 'http' : 'https'}://${address}`,
-        timeoutMs,
-        ...(tls === undefined ? {} : { tls: () => tls }),
-      }),
+      client: new HttpClient(
+        compact({
+          baseUrl: `${tls === undefined ? 'http' : 'https'}://${address}`,
+          timeoutMs,
+          tls: tls && (() => tls),
+        }),
+      ),
     }));
   }
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
 import type { Tls } from '../../lib/http/index.ts';
 
@@ -37,14 +38,14 @@ export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTar
   ];
   const path = parsePath(rawPath, scheme);
   const credentials = parseCredentials(userinfo, env);
-  return {
+  return compact({
     name: `${scheme}://${endpoints.join(',')}${path.map((part) => `/${encodeURIComponent(part)}`).join('')}`,
     endpoints,
     path,
     query: new URLSearchParams(query),
     ...(scheme.endsWith('+tls') || forkCertificates(env) ? { tls: await readTls(env) } : {}),
-    ...(credentials === undefined ? {} : { credentials }),
-  };
+    credentials,
+  });
 }
 
 function split(uri: string) {

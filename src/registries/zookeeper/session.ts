@@ -1,5 +1,6 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import { asError } from '../../lib/as-error.ts';
+import { compact } from '../../lib/compact.ts';
 import { hostPort } from '../../lib/host-port.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
 import { retrying } from '../../lib/retrying.ts';
@@ -130,11 +131,15 @@ export class ZooKeeperSession {
 
   async #connectTo(host: ZooKeeperHost): Promise<'connected' | 'expired'> {
     this.#closed.signal.throwIfAborted();
-    const client = zookeeper.createClient('unused', {
-      sessionTimeout: this.#timeoutMs,
-      retries: 0,
-      ...(this.#session === undefined ? {} : { sessionId: this.#session.id, sessionPassword: this.#session.password }),
-    });
+    const client = zookeeper.createClient(
+      'unused',
+      compact({
+        sessionTimeout: this.#timeoutMs,
+        retries: 0,
+        sessionId: this.#session?.id,
+        sessionPassword: this.#session?.password,
+      }),
+    );
     const ended = new AbortController();
     const closed = () => ended.abort(this.#closed.signal.reason);
     this.#closed.signal.addEventListener('abort', closed, { once: true });

@@ -1,4 +1,5 @@
 import { decode } from 'dns-packet';
+import { compact } from '../../../lib/compact.ts';
 import { isDnsName } from '../name.ts';
 import { type Answer, type DnsRecord, encodeReply, passOn, type Query } from '../wire.ts';
 import type { ForwardedQuestion, Forwarder, Resolved } from './forwarder.ts';
@@ -45,7 +46,7 @@ export class Recursion {
   async #follow(query: Query, answer: Answer, alias: string, limit: number): Promise<Buffer> {
     const rawQuestion = Buffer.concat([encodedName(alias), query.rawQuestion.subarray(-4)]);
     const { edns, checkingDisabled } = query;
-    const asked: ForwardedQuestion = { rawQuestion, checkingDisabled, ...(edns === undefined ? {} : { edns }) };
+    const asked: ForwardedQuestion = compact({ rawQuestion, checkingDisabled, edns });
     const resolved = await this.#forwarder.resolve(asked);
     const found = resolved === undefined ? [] : addresses(resolved);
     return encodeReply(query, { ...answer, answers: [...answer.answers, ...found] }, limit);
