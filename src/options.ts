@@ -1,4 +1,5 @@
 import type { CatalogueSettings } from './catalogue/index.ts';
+import type { HostPort } from './lib/host-port.ts';
 import type { LogFormat, LogLevel } from './lib/log/index.ts';
 
 import type { RegistryPlugin } from './registries/index.ts';
@@ -37,7 +38,7 @@ export interface Options {
   /** Milliseconds. */
   readonly retryInterval: number;
   /** Where metrics and health are served over HTTP, if anywhere. Port 0: any free one. */
-  readonly http?: { readonly host: string; readonly port: number };
+  readonly http?: HostPort;
   /** What is set of the embedded catalogue, `memory://`. */
   readonly catalogue?: CatalogueSettings;
   /** Registries beside those that come with registrator. */

@@ -1,5 +1,5 @@
 import { compact } from '../lib/compact.ts';
-import { hostPort } from '../lib/host-port.ts';
+import { type HostPort, hostPort } from '../lib/host-port.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Logger } from '../lib/log/index.ts';
 
@@ -33,9 +33,9 @@ export interface CatalogueOptions extends CatalogueSettings {
   /** The host's address; 127.0.0.1 where it has none. */
   readonly nodeAddress?: string;
   /** Port 0: any free one. */
-  readonly http: { readonly host: string; readonly port: number };
+  readonly http: HostPort;
   /** Absent: no DNS. Port 0: any free one. */
-  readonly dns?: { readonly host: string; readonly port: number };
+  readonly dns?: HostPort;
   /** Pages beside its own, such as metrics. */
   readonly routes?: readonly HttpRoute[];
   readonly log: Logger;
@@ -48,6 +48,9 @@ interface Running {
   readonly reaper: Reaper;
   readonly snapshot?: SnapshotWriter;
 }
+
+/** Where names end in its DNS, as Consul's do. */
+const DOMAIN = 'consul';
 
 /** The embedded registry: what runs here, by Consul's HTTP API and DNS interface. */
 export class Catalogue {
@@ -109,7 +112,7 @@ export class Catalogue {
         ...http,
         log,
         routes,
-        domain: this.#options.dns && (this.#options.domain ?? 'consul'),
+        domain: this.#options.dns && (this.#options.domain ?? DOMAIN),
         report: checks.report.bind(checks),
       }),
     );
@@ -121,7 +124,7 @@ export class Catalogue {
   }
 
   async #listenDns(): Promise<DnsServer | undefined> {
-    const { http, dns, domain = 'consul', ttl = 0, forward, log } = this.#options;
+    const { http, dns, domain = DOMAIN, ttl = 0, forward, log } = this.#options;
     if (dns === undefined) return undefined;
     const server = new DnsServer(this.store, compact({ ...dns, domain, ttl, log, forward }));
     await server.listen().catch((error: unknown) => {

@@ -1,10 +1,8 @@
+import { parseBoolean } from '../lib/boolean.ts';
 import type { Environment } from '../lib/environment.ts';
 
 /** Spellings of gliderlabs/registrator and fayrus/registrator that are not ours with another dash. */
 const OLD_NAMES: Readonly<Record<string, string>> = { useIpFromLabel: 'use-ip-from-label' };
-
-const TRUE = /^(1|t|true|yes|on)$/i;
-const FALSE = /^(0|f|false|no|off|)$/i;
 
 export interface FlagNames {
   /** Long names without dashes. */
@@ -28,9 +26,14 @@ function toGnuArgument(argument: string, { all, boolean }: FlagNames): string[] 
   const name = OLD_NAMES[given] ?? given;
   if (!all.has(name)) return [argument];
   if (value === undefined || !boolean.has(name)) return [value === undefined ? `--${name}` : `--${name}=${value}`];
-  if (TRUE.test(value)) return [`--${name}`];
-  if (FALSE.test(value)) return [];
-  return [argument];
+  switch (setting(value)) {
+    case true:
+      return [`--${name}`];
+    case false:
+      return [];
+    default:
+      return [argument];
+  }
 }
 
 /** The environment's flags in the form that commander takes: a false one of a flag without a value is an unset one. */
@@ -42,8 +45,14 @@ export function flagsFromEnvironment(env: Environment, names: FlagNames): { argv
     if (value === undefined) continue;
     if (!names.boolean.has(name)) {
       if (value !== '') argv.push(`--${name}=${value}`);
-    } else if (TRUE.test(value)) argv.push(`--${name}`);
-    else if (!FALSE.test(value)) return { argv, error: `${variable} must be true or false, not "${value}".` };
+      continue;
+    }
+    const on = setting(value);
+    if (on === undefined) return { argv, error: `${variable} must be true or false, not "${value}".` };
+    if (on) argv.push(`--${name}`);
   }
   return { argv };
 }
+
+/** Nothing means false: a variable that a compose file leaves empty. */
+const setting = (value: string) => (value === '' ? false : parseBoolean(value));

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { CatalogueSettings } from '../catalogue/index.ts';
 import { compact } from '../lib/compact.ts';
+import { type HostPort, parseHostPort } from '../lib/host-port.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/log/index.ts';
 
 import { DEFAULTS, type Options } from '../options.ts';
@@ -32,7 +33,14 @@ export function createProgram(version: string): Command {
         ipAddress,
       ),
     )
-    .addOption(choice('--ip-family <4|6>', 'family of addresses taken from Docker and the host', ['4', '6'], '4'))
+    .addOption(
+      choice(
+        '--ip-family <4|6>',
+        'family of addresses taken from Docker and the host',
+        ['4', '6'],
+        `${DEFAULTS.ipFamily}`,
+      ),
+    )
     .addOption(text('--hostname <name>', "first part of service IDs (default: the Docker host's name)", hostName))
     .addOption(flag('--internal', 'register exposed ports at the container address, not published ones at the host'))
     .addOption(flag('--explicit', 'register only ports that a SERVICE_NAME or SERVICE_<port>_NAME asks for'))
@@ -49,13 +57,17 @@ export function createProgram(version: string): Command {
     )
     .addOption(text('--ttl <seconds>', 'entries expire after this, where the registry can (default: never)', seconds))
     .addOption(text('--ttl-refresh <seconds>', 'renew them this often (default: a third of --ttl)', seconds))
-    .addOption(text('--resync <seconds>', 'compare Docker and the registry this often; 0: never', seconds).default(60))
+    .addOption(
+      text('--resync <seconds>', 'compare Docker and the registry this often; 0: never', seconds).default(
+        DEFAULTS.resync,
+      ),
+    )
     .addOption(
       choice(
         '--deregister <when>',
         'what becomes of an exited container: gone always, or only on exit code 0 or a signal',
         ['always', 'on-success'],
-        'always',
+        DEFAULTS.deregister,
       ),
     )
     .addOption(flag('--deregister-on-exit', 'remove every service of this host when registrator is stopped'))
@@ -81,7 +93,11 @@ export function createProgram(version: string): Command {
         attempts,
       ).default(-1),
     )
-    .addOption(text('--retry-interval <milliseconds>', 'wait between the first two tries', milliseconds).default(2000))
+    .addOption(
+      text('--retry-interval <milliseconds>', 'wait between the first two tries', milliseconds).default(
+        DEFAULTS.retryInterval,
+      ),
+    )
     .addOption(
       text(
         '--http <address>',
@@ -100,9 +116,14 @@ export function createProgram(version: string): Command {
         (value: string, before: readonly string[] = []) => [...before, value],
       ),
     )
-    .addOption(choice('--log-level <level>', 'least level of log lines', LOG_LEVELS, 'info'))
+    .addOption(choice('--log-level <level>', 'least level of log lines', LOG_LEVELS, DEFAULTS.logLevel))
     .addOption(
-      choice('--log-format <format>', 'auto: lines for people on a terminal, JSON elsewhere', LOG_FORMATS, 'auto'),
+      choice(
+        '--log-format <format>',
+        'auto: lines for people on a terminal, JSON elsewhere',
+        LOG_FORMATS,
+        DEFAULTS.logFormat,
+      ),
     )
     .version(version, '--version', 'print the version')
     .helpOption('-h, --help', 'show this help')
@@ -173,20 +194,20 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
   return compact({
     registries: uris.length === 0 ? DEFAULTS.registries : uris,
     ipFamily: flags.ipFamily === '6' ? 6 : 4,
-    internal: flags.internal ?? false,
-    explicit: flags.explicit ?? false,
-    ipFromContainer: flags.ipFromContainer ?? false,
-    composeNames: flags.composeNames ?? false,
-    swarm: flags.swarm ?? false,
+    internal: flags.internal ?? DEFAULTS.internal,
+    explicit: flags.explicit ?? DEFAULTS.explicit,
+    ipFromContainer: flags.ipFromContainer ?? DEFAULTS.ipFromContainer,
+    composeNames: flags.composeNames ?? DEFAULTS.composeNames,
+    swarm: flags.swarm ?? DEFAULTS.swarm,
     resync: flags.resync,
     deregister: flags.deregister,
-    deregisterOnExit: flags.deregisterOnExit ?? false,
+    deregisterOnExit: flags.deregisterOnExit ?? DEFAULTS.deregisterOnExit,
     dockerHealth: flags.dockerHealth,
     drain: flags.drain !== 'off' && flags.deregister !== 'on-success',
-    requireHealthy: flags.requireHealthy ?? false,
+    requireHealthy: flags.requireHealthy ?? DEFAULTS.requireHealthy,
     retryAttempts: flags.retryAttempts === -1 ? Number.POSITIVE_INFINITY : flags.retryAttempts,
     retryInterval: flags.retryInterval,
-    plugins: [],
+    plugins: DEFAULTS.plugins,
     logLevel: flags.logLevel,
     logFormat: flags.logFormat,
     catalogue,
@@ -256,13 +277,12 @@ function ipAddress(value: string): string {
   return value;
 }
 
-function listenAddress(value: string): { host: string; port: number } {
-  const [match, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(value) ?? [];
-  const host = bracketed ?? (plain || '0.0.0.0');
-  if (match === undefined || isIP(host) === 0 || Number(port) > 65_535) {
+function listenAddress(value: string): HostPort {
+  const { host, port } = parseHostPort(value) ?? {};
+  if (port === undefined || (host !== '' && isIP(host ?? '') === 0)) {
     throw new InvalidArgumentError('It takes an address and a port, as in 127.0.0.1:9090, [::1]:9090 or :9090.');
   }
-  return { host, port: Number(port) };
+  return { host: host || '0.0.0.0', port };
 }
 
 function resolvers(value: string) {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { type HostPort, parseHostPort } from '../lib/host-port.ts';
 
 const DNS_PORT = 53;
 
@@ -8,17 +9,14 @@ const DNS_PORT = 53;
  *
  * @returns undefined where one is none
  */
-export function parseUpstreams(text: string): { host: string; port: number }[] | undefined {
+export function parseUpstreams(text: string): HostPort[] | undefined {
   const upstreams = text.split(',').map((one) => parseUpstream(one.trim()));
   const known = upstreams.filter((upstream) => upstream !== undefined);
   return known.length === upstreams.length ? known : undefined;
 }
 
-function parseUpstream(text: string): { host: string; port: number } | undefined {
+function parseUpstream(text: string): HostPort | undefined {
   if (isIP(text) !== 0) return { host: text, port: DNS_PORT };
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const host = bracketed ?? plain ?? '';
-  const port = digits === undefined ? DNS_PORT : Number(digits);
-  const family = bracketed === undefined ? 4 : 6;
-  return isIP(host) === family && port >= 1 && port <= 65_535 ? { host, port } : undefined;
+  const { host = '', port = DNS_PORT } = parseHostPort(text) ?? {};
+  return isIP(host) !== 0 && port !== 0 ? { host, port } : undefined;
 }

@@ -9,6 +9,7 @@ import {
 } from '../docker/index.ts';
 import { backoff } from '../lib/backoff.ts';
 import type { Logger } from '../lib/log/index.ts';
+import { shortId } from '../lib/short-id.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
 import type { DesiredState } from '../reconciler/index.ts';
 import { type DeriveOptions, idPrefix, joinedContainer, swarmServiceId } from '../services/index.ts';
@@ -126,7 +127,7 @@ export class ContainerController {
 
   #undrain(id: string, seconds: number): void {
     this.#log.info(
-      { container: this.#listed.get(id)?.name || id.slice(0, 12) },
+      { container: this.#listed.get(id)?.name || shortId(id) },
       `the container still runs ${seconds} s after it was told to stop: its services come back`,
     );
     this.#mark(id);
@@ -237,7 +238,7 @@ export class ContainerController {
     if (signal.aborted) return new Map();
     const failures = this.#queue.failuresOf(id) + 1;
     this.#log[failures === FAILED_LOOKS_WAITED_FOR ? 'warn' : 'debug'](
-      { container: id.slice(0, 12), err: error.message },
+      { container: shortId(id), err: error.message },
       'Docker does not tell about this container; its services stay as they are, and it is looked at again',
     );
     if (failures >= FAILED_LOOKS_WAITED_FOR && this.#watcher.connected) {

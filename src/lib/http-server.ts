@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { compact } from './compact.ts';
 import { type HttpAnswer, type HttpRequest, type HttpRoute, sentence } from './http/route.ts';
 
 export interface HttpServerOptions {
@@ -33,12 +34,12 @@ export class HttpServer {
     for (const route of routes) this.#routes.set(`${route.method ?? 'GET'} ${route.path}`, route);
     const { keepAlive } = options;
     this.#server = createServer(
-      {
+      compact({
         maxHeaderSize: MAX_HEADER,
         headersTimeout: REQUEST_TIMEOUT,
         requestTimeout: REQUEST_TIMEOUT,
-        ...(keepAlive === undefined ? {} : { keepAliveTimeout: keepAlive }),
-      },
+        keepAliveTimeout: keepAlive,
+      }),
       (request, response) => void this.#serve(request, response),
     );
     this.#server.maxConnections = options.maxConnections;

@@ -13,9 +13,3 @@ export function list(value: unknown): readonly unknown[] {
 export function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
-
-/** A port number from 1 to 65535 in plain decimal digits. */
-export function portNumber(value: string): number | undefined {
-  const port = /^[1-9]\d{0,4}$/.test(value) ? Number(value) : 0;
-  return port >= 1 && port <= 65_535 ? port : undefined;
-}

@@ -1,4 +1,4 @@
-import { hostPort } from '../lib/host-port.ts';
+import { type HostPort, hostPort } from '../lib/host-port.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Logger } from '../lib/log/index.ts';
 import type { Overseen } from './overview.ts';
@@ -10,7 +10,7 @@ import type { Overseen } from './overview.ts';
  * @throws Error with one sentence when it cannot have the port
  */
 export async function serveHttp(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port }: HostPort,
   routes: readonly HttpRoute[],
   overseen: Overseen,
   log: Logger,

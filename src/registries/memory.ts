@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
 import { compact } from '../lib/compact.ts';
-import { hostPort } from '../lib/host-port.ts';
+import { hostPort, parseHostPort, portNumber } from '../lib/host-port.ts';
 import type { Service } from '../services/index.ts';
 import type { RegistryContext } from './registry.ts';
 
@@ -29,29 +29,24 @@ export function parseMemoryUri(uri: string): MemoryAddress {
   if (rest === undefined) {
     throw new Error('A memory:// URI is memory://[address][:port][?dns=port], and nothing else.');
   }
-  const [, bracketed, plain = '', portText] = /^(?:\[([^\]]*)\]|([^:[\]/]*))(?::([^:/]*))?\/?$/.exec(rest) ?? [];
-  if (bracketed === undefined && plain === '' && portText === undefined && !/^\/?$/.test(rest)) {
+  const authority = rest.replace(/\/$/, '');
+  if (authority.includes('/')) {
+    throw new Error('A memory:// URI has no path: write memory://[address][:port][?dns=port].');
+  }
+  const { host: named, port: httpPort = DEFAULT.http } = parseHostPort(authority) ?? {};
+  if (named === undefined) {
     throw new Error(
-      rest.includes('/')
-        ? 'A memory:// URI has no path: write memory://[address][:port][?dns=port].'
-        : 'The address in the memory:// URI is no host:port; an IPv6 address stands in brackets, as in memory://[::1]:8500.',
+      'The address in the memory:// URI is no host:port with a port up to 65535; an IPv6 address stands in brackets, as in memory://[::1]:8500.',
     );
   }
-  if (bracketed !== undefined && isIP(bracketed) !== 6) {
-    throw new Error('What stands in brackets in the memory:// URI is no IPv6 address.');
-  }
-  if (plain !== '' && !isBindAddress(plain)) {
+  // The name may stand for two addresses, of which UDP and TCP would take one each.
+  const host = ['', 'localhost'].includes(named.toLowerCase()) ? DEFAULT.host : named;
+  if (isIP(host) === 0) {
     throw new Error(`The memory:// URI names no address to listen on: write an IP address, as in memory://0.0.0.0.`);
   }
-  // The name may stand for two addresses, of which UDP and TCP would take one each.
-  const host = bracketed ?? (plain === '' || plain.toLowerCase() === 'localhost' ? DEFAULT.host : plain);
-  const httpPort = portText === undefined ? DEFAULT.http : port(portText, 'The port in the memory:// URI');
   const dnsPort = dnsPortOf(question);
   return dnsPort === undefined ? { host, httpPort } : { host, httpPort, dnsPort };
 }
-
-/** An IPv4 address, or the name that every host has for itself. */
-const isBindAddress = (text: string) => isIP(text) === 4 || text.toLowerCase() === 'localhost';
 
 function dnsPortOf(question: string): number | undefined {
   const parameters = new URLSearchParams(question);
@@ -63,14 +58,10 @@ function dnsPortOf(question: string): number | undefined {
   const [dns, ...more] = parameters.getAll('dns');
   if (more.length > 0) throw new Error('The memory:// URI has more than one dns parameter.');
   if (dns === undefined) return DEFAULT.dns;
-  return dns === 'off' ? undefined : port(dns, 'dns in the memory:// URI');
-}
-
-function port(text: string, what: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
-    throw new Error(`${what} must be a number from 1 to 65535${what.startsWith('dns') ? ', or off' : ''}.`);
-  }
-  return Number(text);
+  if (dns === 'off') return undefined;
+  const port = dns === '0' ? 0 : portNumber(dns);
+  if (port === undefined) throw new Error('dns in the memory:// URI must be a number from 1 to 65535, or off.');
+  return port;
 }
 
 class Memory implements Registry {

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import type { ContainerSnapshot } from '../docker/index.ts';
-import { list, portNumber, record, text } from '../lib/read.ts';
+import { portNumber } from '../lib/host-port.ts';
+import { list, record, text } from '../lib/read.ts';
+import { shortId } from '../lib/short-id.ts';
 import type { Protocol } from './service.ts';
 
 export type Family = 4 | 6;
@@ -63,7 +65,7 @@ export function readContainer(snapshot: ContainerSnapshot): Container {
   const healthcheck = readHealthcheck(record(state.Health));
   return {
     id,
-    name: text(inspection.Name).replace(/^\//, '') || id.slice(0, 12) || 'unnamed',
+    name: text(inspection.Name).replace(/^\//, '') || shortId(id) || 'unnamed',
     image: text(config.Image),
     imageId: text(inspection.Image),
     labels: new Map(Object.entries(record(config.Labels)).map(([key, value]) => [key, text(value)])),

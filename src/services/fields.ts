@@ -1,5 +1,6 @@
+import { parseBoolean } from '../lib/boolean.ts';
+import { portNumber } from '../lib/host-port.ts';
 import { enumerate, quote } from '../lib/quote.ts';
-import { portNumber } from '../lib/read.ts';
 import type { Container, ContainerPort } from './container.ts';
 import type { Report } from './report.ts';
 import type { Protocol } from './service.ts';
@@ -111,10 +112,9 @@ export function isOn(fields: PortFields, name: string): boolean {
 export function flag(fields: PortFields, name: string, report: Report): boolean | undefined {
   const field = fields.get(name);
   if (field === undefined || field.value === '') return undefined;
-  if (/^(true|1)$/i.test(field.value)) return true;
-  if (/^(false|0)$/i.test(field.value)) return false;
-  refuse(field, 'neither true nor false', report);
-  return undefined;
+  const on = parseBoolean(field.value);
+  if (on === undefined) refuse(field, 'neither true nor false', report);
+  return on;
 }
 
 /** A field that is a whole number from 1 to 65535, such as a port, or a weight in an SRV record or in Consul. */

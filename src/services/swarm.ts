@@ -1,5 +1,6 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
-import { list, portNumber, record, text } from '../lib/read.ts';
+import { portNumber } from '../lib/host-port.ts';
+import { list, record, text } from '../lib/read.ts';
 import { byNumber, type Container, type ContainerPort } from './container.ts';
 import type { DeriveOptions } from './options.ts';
 import type { Protocol } from './service.ts';

@@ -40,17 +40,17 @@ describe('the URI', () => {
   });
 
   test.each([
-    ['memory://:x', 'The port in the memory:// URI must be a number from 1 to 65535.'],
-    ['memory://:65536', 'The port in the memory:// URI must be a number from 1 to 65535.'],
-    ['memory://127.0.0.1:', 'The port in the memory:// URI must be a number from 1 to 65535.'],
+    ['memory://:x', 'is no host:port with a port up to 65535; an IPv6 address stands in brackets'],
+    ['memory://:65536', 'is no host:port with a port up to 65535; an IPv6 address stands in brackets'],
+    ['memory://127.0.0.1:', 'is no host:port with a port up to 65535; an IPv6 address stands in brackets'],
     ['memory://?dns=', 'dns in the memory:// URI must be a number from 1 to 65535, or off.'],
     ['memory://?dns=99999', 'dns in the memory:// URI must be a number from 1 to 65535, or off.'],
     ['memory://?dns=1&dns=2', 'The memory:// URI has more than one dns parameter.'],
     ['memory://?http=1', 'The memory:// URI has an unknown parameter "http": there is only dns.'],
     ['memory://127.0.0.1/path', 'A memory:// URI has no path: write memory://[address][:port][?dns=port].'],
     ['memory://::1', 'an IPv6 address stands in brackets'],
-    ['memory://[1.2.3.4]', 'What stands in brackets in the memory:// URI is no IPv6 address.'],
-    ['memory://user@host', 'The memory:// URI names no address to listen on'],
+    ['memory://[1.2.3.4]', 'is no host:port with a port up to 65535; an IPv6 address stands in brackets'],
+    ['memory://user@host', 'is no host:port with a port up to 65535; an IPv6 address stands in brackets'],
     ['memory://#x', 'A memory:// URI is memory://[address][:port][?dns=port], and nothing else.'],
   ])('%s is refused', (uri, message) => {
     expect(() => parseMemoryUri(uri)).toThrow(message);

@@ -1,3 +1,4 @@
+import { shortId } from '../../lib/short-id.ts';
 import type { HealthStatus, Protocol, Service } from '../../services/index.ts';
 
 /** One instance, as the page shows it. Whatever stands in it is text from labels and names: never markup. */
@@ -140,7 +141,7 @@ export function rowOf(service: Service): Omit<Row, 'key' | 'health' | 'output' |
     protocol,
     tags,
     container: origin.containerName,
-    containerId: origin.containerId.slice(0, 12),
+    containerId: shortId(origin.containerId),
     image: origin.image,
     since: origin.startedAt,
   };

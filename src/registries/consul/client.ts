@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { parseBoolean } from '../../lib/boolean.ts';
 import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
+import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { HttpClient, type HttpTarget, type Tls } from '../../lib/http/index.ts';
 
 export interface ConsulConnection {
@@ -47,14 +49,14 @@ export function parseConsulUri(uri: string, env: Environment): ConsulAddress {
   const slash = rest.indexOf('/');
   const authority = slash === -1 ? rest : rest.slice(0, slash);
   const path = slash === -1 ? '' : trimSlashes(rest.slice(slash));
-  const secure = scheme.endsWith('-tls') || isTrue(env.CONSUL_HTTP_SSL);
-  if (authority !== '') return { secure, host: hostAndPort(authority, 'The registry URI'), path };
+  const secure = scheme.endsWith('-tls') || parseBoolean(env.CONSUL_HTTP_SSL ?? '') === true;
+  if (authority !== '') return { secure, host: withPort(authority, 'The registry URI'), path };
   const fromEnv = env.CONSUL_HTTP_ADDR?.trim() ?? '';
   if (fromEnv.startsWith('unix://')) return { ...unixAddress('CONSUL_HTTP_ADDR', fromEnv.slice(7)), path };
   const host = fromEnv.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
   return {
     secure: secure || fromEnv.startsWith('https://'),
-    host: host === '' ? '127.0.0.1:8500' : hostAndPort(host, 'CONSUL_HTTP_ADDR'),
+    host: host === '' ? '127.0.0.1:8500' : withPort(host, 'CONSUL_HTTP_ADDR'),
     path,
   };
 }
@@ -69,19 +71,15 @@ function unixAddress(source: string, rest: string): ConsulAddress {
   return { secure: false, host: 'localhost', socketPath, path: colon === -1 ? '' : trimSlashes(rest.slice(colon + 1)) };
 }
 
-function hostAndPort(authority: string, source: string): string {
-  let url: URL;
-  try {
-    url = new URL(`http://${authority}`);
-  } catch {
-    throw new Error(`${source} holds an address that is no host:port.`);
-  }
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+function withPort(authority: string, source: string): string {
+  if (/[@?#]/.test(authority)) {
     throw new Error(
       `${source} may hold a host and a port only; give a token by CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE.`,
     );
   }
-  return `${url.hostname}:${authority.endsWith(':80') ? 80 : url.port || 8500}`;
+  const { host = '', port = 8500 } = parseHostPort(authority) ?? {};
+  if (host === '' || port === 0) throw new Error(`${source} holds an address that is no host:port.`);
+  return hostPort(host, port);
 }
 
 function tls(env: Environment): Tls {
@@ -91,7 +89,7 @@ function tls(env: Environment): Tls {
   if ((cert === undefined) !== (key === undefined)) {
     throw new Error('CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY go together: set both or neither.');
   }
-  return compact({ ca, cert, key, rejectUnauthorized: !isFalse(env.CONSUL_HTTP_SSL_VERIFY) });
+  return compact({ ca, cert, key, rejectUnauthorized: parseBoolean(env.CONSUL_HTTP_SSL_VERIFY ?? '') !== false });
 }
 
 function secretFile(env: Environment, variable: string): Buffer | undefined {
@@ -106,6 +104,4 @@ function secretFile(env: Environment, variable: string): Buffer | undefined {
   }
 }
 
-const isTrue = (value: string | undefined) => /^(1|t|true)$/i.test(value ?? '');
-const isFalse = (value: string | undefined) => /^(0|f|false)$/i.test(value ?? '');
 const trimSlashes = (path: string) => path.replace(/^\/+|\/+$/g, '');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { hostPort } from '../../lib/host-port.ts';
+import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
 import { decodeSegment, each, encodeSegment, firstLoss, inBatches, isOwnId } from '../kit/index.ts';
@@ -165,9 +165,7 @@ class ConsulKv implements Registry {
     const value = Buffer.from(Value ?? '', 'base64').toString();
     // A key of the session before, that of the process before this one, goes with it: it has to be taken over.
     const bound = this.#session === undefined ? Session === '' : Session !== '' && Session === this.#session.present;
-    const colon = value.lastIndexOf(':');
-    const address = value.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-    const port = Number(value.slice(colon + 1));
+    const { host: address = '', port = 0 } = parseHostPort(value) ?? {};
     return { key: Key, content: bound ? value : `${value} by another session`, id, name, address, port };
   }
 

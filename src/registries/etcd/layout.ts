@@ -1,4 +1,4 @@
-import { hostPort } from '../../lib/host-port.ts';
+import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import type { Service } from '../../services/index.ts';
 import { decodeSegment, encodeSegment, isOwnId } from '../kit/index.ts';
 import { type Entry, type Owner, RefusedError } from '../registry.ts';
@@ -29,8 +29,8 @@ export function plainLayout(path: readonly string[]): Layout {
     key: ({ name, id }) => `${prefix}/${encodePart(name)}/${encodePart(id)}`,
     value: ({ address, port }) => hostPort(address, port).toWellFormed(),
     parse: (value) => {
-      const [, bracketed, plain, port] = /^(?:\[(.*)\]|([^:]*)):(\d{1,5})$/s.exec(value) ?? [];
-      return port === undefined ? undefined : { address: bracketed ?? plain ?? '', port: Number(port) };
+      const { host: address = '', port } = parseHostPort(value) ?? {};
+      return port === undefined ? undefined : { address, port };
     },
   };
 }

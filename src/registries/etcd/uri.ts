@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
+import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import type { Tls } from '../../lib/http/index.ts';
 
 /** Where etcd is, and who we are to it. */
@@ -70,12 +71,12 @@ function parseHosts(hosts: string, scheme: string): string[] {
       `The hosts of the ${scheme} URI cannot be read: write them as host:port, separated by commas, an IPv6 address in brackets.`,
     );
   const parts = (hosts === '' ? '127.0.0.1' : hosts).split(',').map((part) => {
-    const [, host, port] = /^([a-z0-9._-]+|\[[0-9a-f:.]+(?:%25[a-z0-9._-]+)?\])(?::(\d{1,5}))?$/i.exec(part) ?? [];
-    if (host === undefined || (port !== undefined && !(Number(port) >= 1 && Number(port) <= 65_535))) throw bad();
+    const { host = '', port } = parseHostPort(part) ?? {};
+    if (host === '' || port === 0) throw bad();
     return { host, port };
   });
-  const fallback = parts.at(-1)?.port ?? '2379';
-  return [...new Set(parts.map(({ host, port }) => `${host}:${Number(port ?? fallback)}`))];
+  const fallback = parts.at(-1)?.port ?? 2379;
+  return [...new Set(parts.map(({ host, port }) => hostPort(host, port ?? fallback)))];
 }
 
 function parsePath(rawPath: string, scheme: string): string[] {

@@ -1,15 +1,10 @@
 import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
 import { asError } from '../../lib/as-error.ts';
 import { compact } from '../../lib/compact.ts';
-import { hostPort } from '../../lib/host-port.ts';
+import { type HostPort, hostPort } from '../../lib/host-port.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
 import { retrying } from '../../lib/retrying.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
-
-export interface ZooKeeperHost {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** A reply to a call: what is not there, is there already, may not be done. `code` is ZooKeeper's (KeeperException). */
 export class ZooKeeperError extends Error {
@@ -44,7 +39,7 @@ const noop = () => undefined;
  * the next host, by the same session or, where that is expired, by a new one.
  */
 export class ZooKeeperSession {
-  readonly #hosts: readonly ZooKeeperHost[];
+  readonly #hosts: readonly HostPort[];
   readonly #timeoutMs: number;
   readonly #closed = new AbortController();
   readonly #lossSignal = new LossSignal();
@@ -54,7 +49,7 @@ export class ZooKeeperSession {
   #opening: Promise<void> | undefined;
 
   /** @param timeoutMs of the session; the server may agree on another within its limits */
-  constructor(hosts: readonly ZooKeeperHost[], timeoutMs: number) {
+  constructor(hosts: readonly HostPort[], timeoutMs: number) {
     this.#hosts = hosts;
     this.#timeoutMs = timeoutMs;
     this.#next = Math.floor(Math.random() * hosts.length);
@@ -129,7 +124,7 @@ export class ZooKeeperSession {
     throw new Error(`No ZooKeeper server answers (${reasons.join('; ')}): check the registry URI and the servers.`);
   }
 
-  async #connectTo(host: ZooKeeperHost): Promise<'connected' | 'expired'> {
+  async #connectTo(host: HostPort): Promise<'connected' | 'expired'> {
     this.#closed.signal.throwIfAborted();
     const client = zookeeper.createClient(
       'unused',
@@ -197,7 +192,7 @@ function patienceMs(sessionTimeoutMs: number): number {
 }
 
 /** Connects the client once, to this host; its own search for servers, with timers that nothing ends, is left out. */
-function openSocket(client: Client, host: ZooKeeperHost, ended: AbortController, state: (state: number) => void): void {
+function openSocket(client: Client, host: HostPort, ended: AbortController, state: (state: number) => void): void {
   const manager = client.connectionManager;
   const { onSocketData } = manager;
   manager.findNextServer = (found) => found(host);

@@ -1,12 +1,13 @@
 import zookeeper from 'node-zookeeper-client';
 import { asError } from '../../lib/as-error.ts';
 import { forEachConcurrent } from '../../lib/for-each-concurrent.ts';
-import { hostPort } from '../../lib/host-port.ts';
+import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
+import { shortId } from '../../lib/short-id.ts';
 import type { Service } from '../../services/index.ts';
 import { each, encodeSegment, isOwn, ownerMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
 import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
-import { ZooKeeperError, type ZooKeeperHost, ZooKeeperSession } from './session.ts';
+import { ZooKeeperError, ZooKeeperSession } from './session.ts';
 
 const { NO_NODE, NODE_EXISTS, NOT_EMPTY, NO_AUTH, BAD_ARGUMENTS, NO_CHILDREN_FOR_EPHEMERALS } = zookeeper.Exception;
 const QUOTA_EXCEEDED = -125;
@@ -37,16 +38,15 @@ export async function zooKeeper(uri: string, context: RegistryContext): Promise<
 }
 
 /** Throws an Error with one sentence. Pure; exported for tests. `path` begins with a slash, and ends with none but `/`. */
-export function parseZooKeeperUri(uri: string): { readonly hosts: readonly ZooKeeperHost[]; readonly path: string } {
+export function parseZooKeeperUri(uri: string): { readonly hosts: readonly HostPort[]; readonly path: string } {
   const [, authority = '', rest = ''] = /^zookeeper:(?:\/\/)?([^/]*)(.*)$/is.exec(uri) ?? [];
   if (authority.includes('@'))
     throw new Error('The ZooKeeper URI holds a user: registrator knows no ZooKeeper authentication; leave it out.');
   const hosts = authority.split(',').map((text) => {
-    const [, v6, name, port = '2181'] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
-    const host = v6 ?? name;
-    if (host === undefined || Number(port) === 0 || Number(port) > 65_535)
+    const { host = '', port = 2181 } = parseHostPort(text) ?? {};
+    if (host === '' || port === 0)
       throw new Error('The ZooKeeper URI must be zookeeper://host[:port][,host[:port]…]/path.');
-    return { host, port: Number(port) };
+    return { host, port };
   });
   const path = decoded(rest).replace(/^\/+|\/+$/g, '');
   // What encodeSegment would change in a part (but for the percent sign) is what ZooKeeper does not take.
@@ -253,7 +253,7 @@ function body(service: Service, owner: Owner): Body {
     PublicPort: service.port,
     PrivatePort: service.origin.exposedPort,
     // The container's host name, which Docker makes of its ID unless told otherwise.
-    ContainerID: service.origin.containerId.slice(0, 12),
+    ContainerID: shortId(service.origin.containerId),
     Tags: service.tags,
     Attrs: { ...Object.fromEntries(meta), ...ownerMark(owner), [ID_KEY]: service.id },
   };
