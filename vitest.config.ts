@@ -9,12 +9,6 @@ const integration = 'test/**/*.integration.test.ts';
 const e2e = 'test/**/*.e2e.test.ts';
 const faults = 'test/**/*.fault.test.ts';
 
-/**
- * On CI what involves real servers may fail once: a machine of two cores that runs engines, registries and a browser is
- * slow at a wrong moment now and then. The output says which test it was; at one's own desk every failure counts.
- */
-const retry = process.env.CI === 'true' ? 1 : 0;
-
 const projects = process.argv.flatMap((word, at) => (process.argv[at - 1] === '--project' ? [word] : []));
 const needsEngines = projects.length === 0 || projects.some((name) => name === 'e2e' || name === 'faults');
 if (needsEngines) enterOwnNetwork();
@@ -42,7 +36,6 @@ export default defineConfig({
           name: 'e2e',
           include: [e2e],
           exclude,
-          retry,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
@@ -54,7 +47,6 @@ export default defineConfig({
           name: 'faults',
           include: [faults],
           exclude,
-          retry,
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

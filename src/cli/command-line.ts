@@ -11,7 +11,6 @@ export type Invocation = (
   | { readonly command: 'check'; readonly container?: string; readonly json: boolean }
   | { readonly command: 'ls'; readonly json: boolean }
   | { readonly command: 'cleanup'; readonly dryRun: boolean }
-  | { readonly command: 'completion'; readonly shell: string }
 ) & {
   readonly options: Options;
   /** `--plugin`: modules whose registries are to be in `options.plugins`. */
@@ -58,8 +57,6 @@ function asked(command: Command, operand: string | undefined) {
       return { command: 'ls' as const, json };
     case 'cleanup':
       return { command: 'cleanup' as const, dryRun };
-    case 'completion':
-      return { command: 'completion' as const, shell: operand ?? '' };
     default:
       return { command: 'run' as const };
   }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { type Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { createLogger, type Logger } from '../lib/log/index.ts';
 import { observe, serveHttp } from '../ops/index.ts';
 import type { Options } from '../options.ts';
@@ -28,13 +28,12 @@ async function main(): Promise<number> {
   if (invocation.command === 'run') return run(options, await createLogger(options.logLevel, options.logFormat));
   const silent = await createLogger('silent', 'json');
   try {
-    // A script for a shell is the same whatever Docker and the registries are.
-    if (invocation.command !== 'completion') await checkSettings(options, silent);
+    await checkSettings(options, silent);
   } catch (error) {
     return complain((error as Error).message, WRONG_USAGE);
   }
   try {
-    process.stdout.write(await lookUp(program, invocation, silent));
+    process.stdout.write(await lookUp(invocation, silent));
     return 0;
   } catch (error) {
     return complain((error as Error).message, FAILED);
@@ -49,8 +48,8 @@ async function checkSettings(options: Options, log: Logger): Promise<void> {
 }
 
 /** What a command that looks and ends prints. */
-async function lookUp(program: Command, invocation: Invocation, log: Logger): Promise<string> {
-  const { check, cleanup, completion, ls } = await import('./commands/index.ts');
+async function lookUp(invocation: Invocation, log: Logger): Promise<string> {
+  const { check, cleanup, ls } = await import('./commands/index.ts');
   const { options } = invocation;
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort(new Error('Stopped before the end.')));
@@ -61,8 +60,6 @@ async function lookUp(program: Command, invocation: Invocation, log: Logger): Pr
       return ls(options, process.env, invocation, log, stop.signal);
     case 'cleanup':
       return cleanup(options, process.env, invocation, log, stop.signal);
-    case 'completion':
-      return completion(program, invocation.shell);
     case 'run':
       return '';
   }

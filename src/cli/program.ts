@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { Argument, Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
+import { Command, InvalidArgumentError, Option, type OptionValues } from 'commander';
 import type { CatalogueSettings } from '../catalogue/index.ts';
 import { compact } from '../lib/compact.ts';
 import { type HostPort, parseHostPort } from '../lib/host-port.ts';
@@ -21,7 +21,7 @@ const DAYS = 24 * 60 * 60;
 export function createProgram(version: string): Command {
   const program = new Command('registrator')
     .description('Watches a Docker host and keeps a service registry true to it.')
-    .usage('[options] [registry URI...]\n       registrator check|ls|cleanup|completion …')
+    .usage('[options] [registry URI...]\n       registrator check|ls|cleanup …')
     .argument(
       '[registry...]',
       `where services go, several at once if you like: ${SCHEMES.map((scheme) => `${scheme}://`).join(' ')}`,
@@ -148,11 +148,6 @@ export function createProgram(version: string): Command {
     .description('remove what a registry holds of this host and no running container means')
     .argument('[registry...]', 'URIs, as for registrator itself')
     .option('--dry-run', 'only say what would be removed');
-  program
-    .command('completion')
-    .description('print a script that completes the command line')
-    .addArgument(new Argument('<shell>', 'whose it is').choices(['bash', 'zsh', 'fish']))
-    .allowExcessArguments(false);
   return program;
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import pMap from 'p-map';
 import { asError } from '../lib/as-error.ts';
 import { batches } from '../lib/batches.ts';
 import { compact } from '../lib/compact.ts';
-import { forEachConcurrent } from '../lib/for-each-concurrent.ts';
 import type { Logger } from '../lib/log/index.ts';
 import { retrying } from '../lib/retrying.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
@@ -131,10 +131,14 @@ export class Reconciler {
     const own = [...this.#actual.keys()].filter((key) => this.#wanted.get(key) !== undefined);
     const entries = own.flatMap((key) => this.#actual.get(key)?.entry ?? []);
     const failures = new Map<string, Error>();
-    await forEachConcurrent(batches(entries, this.registry.batchSize), CONCURRENCY, async (batch) => {
-      const failed = await failuresOf(batch, this.registry.deregister(batch, signal));
-      for (const [key, failure] of failed) failures.set(key, failure);
-    });
+    await pMap(
+      batches(entries, this.registry.batchSize),
+      async (batch) => {
+        const failed = await failuresOf(batch, this.registry.deregister(batch, signal));
+        for (const [key, failure] of failed) failures.set(key, failure);
+      },
+      { concurrency: CONCURRENCY },
+    );
     if (failures.size > 0) throw new BatchError(failures);
     this.#log.deregisteredAll(entries.length);
   }

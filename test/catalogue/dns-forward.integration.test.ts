@@ -14,7 +14,6 @@ import {
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Cache } from '../../src/catalogue/dns/forward/cache.ts';
 import { Forwarder } from '../../src/catalogue/dns/forward/forwarder.ts';
 import { readMessage } from '../../src/catalogue/dns/message.ts';
 import { DnsServer } from '../../src/catalogue/dns/server.ts';
@@ -246,21 +245,6 @@ describe('what is remembered', () => {
     expect(replies.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, id) => id));
     expect(replies.every(({ answers }) => answers?.length === 1)).toBe(true);
     expect(upstream.asked).toHaveLength(1);
-  });
-
-  test('the cache is bounded in number and bytes, and what is used stays', () => {
-    const cache = new Cache<{ size: number; name?: string }>(3, 100);
-    for (const name of ['a', 'b', 'c']) cache.set(name, { size: 10, name }, 1_000, 0);
-    expect(cache.get('a', 1)?.name).toBe('a');
-    cache.set('d', { size: 10 }, 1_000, 1);
-    expect([cache.get('b', 1), cache.size, cache.bytes]).toEqual([undefined, 3, 30]);
-    cache.set('e', { size: 90 }, 1_000, 1);
-    expect([cache.size, cache.bytes]).toEqual([2, 100]);
-    cache.set('f', { size: 101 }, 1_000, 1);
-    cache.set('g', { size: 1 }, 0, 1);
-    expect([cache.get('f', 1), cache.get('g', 1)]).toEqual([undefined, undefined]);
-    expect(cache.get('e', 1_001)).toBeUndefined();
-    expect(cache.bytes).toBe(10);
   });
 });
 

@@ -131,7 +131,6 @@ describe('the commands', () => {
     [['ls', 'consul://a', 'etcd://b/c'], { command: 'ls', options: { registries: ['consul://a', 'etcd://b/c'] } }],
     [['cleanup', 'consul://a', '--dry-run'], { command: 'cleanup', dryRun: true }],
     [['cleanup', 'consul://a'], { command: 'cleanup', dryRun: false }],
-    [['completion', 'zsh'], { command: 'completion', shell: 'zsh' }],
     [['--plugin', './a.js', '--plugin=b.js', 'x://y'], { command: 'run', plugins: ['./a.js', 'b.js'] }],
   ])('reads %j', (argv, expected) => {
     expect(invoke(argv)).toMatchObject(expected);
@@ -144,7 +143,6 @@ describe('the commands', () => {
   });
 
   it('refuse what they do not know', () => {
-    expect(complaint(['completion', 'powershell'])).toContain('Allowed choices are bash, zsh, fish');
     expect(complaint(['check', 'a', 'b'])).toContain('Too many arguments');
     expect(complaint(['check', '--dry-run'])).toContain("Unknown option '--dry-run'");
     expect(complaint(['--http', 'here', 'consul://a'])).toContain('an address and a port');

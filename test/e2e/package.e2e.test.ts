@@ -70,7 +70,6 @@ describe('the package', () => {
 
   it('has a command that npx runs', async () => {
     expect(await run('npx', ['--no-install', 'registrator', '--version'])).toBe(`${version()}\n`);
-    expect(await run('npx', ['--no-install', 'registrator', 'completion', 'bash'])).toContain('complete -F');
   });
 
   it('has types that a project can use', async () => {

@@ -37,7 +37,7 @@ test('the example has the right types', { timeout: 60_000 }, async () => {
     extends: join(root, 'tsconfig.json'),
     compilerOptions: { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false },
     include: [],
-    files: [join(work, 'directory.ts'), join(root, 'src/registries/zookeeper/client.d.ts')],
+    files: [join(work, 'directory.ts')],
   };
   await writeFile(join(work, 'package.json'), '{ "type": "module" }');
   await writeFile(join(work, 'tsconfig.json'), JSON.stringify(config));

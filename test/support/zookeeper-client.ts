@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
+import zookeeper, { type Client } from 'node-zookeeper-client';
+import type { Done } from '../../src/registries/zookeeper/client.ts';
 
 /** A node's data, and the session that it is of. */
 export interface NodeRead {
@@ -19,8 +20,7 @@ export class ZooKeeperClient implements AsyncDisposable {
   }
 
   async connect(): Promise<this> {
-    const emitter = this.#client as unknown as NodeJS.EventEmitter;
-    const connected = once(emitter, 'connected', { signal: AbortSignal.timeout(5_000) });
+    const connected = once(this.#client, 'connected', { signal: AbortSignal.timeout(5_000) });
     this.#client.connect();
     try {
       await connected;
@@ -56,7 +56,7 @@ export class ZooKeeperClient implements AsyncDisposable {
 
   /** Ends the session, and with it its ephemeral nodes. */
   close(): void {
-    (this.#client as unknown as { close(): void }).close();
+    this.#client.close();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();

@@ -1,7 +1,7 @@
+import pMap from 'p-map';
 import { deriveOptions, hostnameOf, ownAddress, ServiceResolver } from '../../discovery/index.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../../docker/index.ts';
 import type { Environment } from '../../lib/environment.ts';
-import { forEachConcurrent } from '../../lib/for-each-concurrent.ts';
 import type { Options } from '../../options.ts';
 import type { Owner } from '../../registries/index.ts';
 import type { Derivation } from '../../services/index.ts';
@@ -50,9 +50,13 @@ export class Host {
   async lookAtAll(all: boolean, signal: AbortSignal): Promise<readonly Looked[]> {
     const listed = (await this.#docker.list(all, signal)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const looked: (Looked | undefined)[] = [];
-    await forEachConcurrent(listed.entries(), CONCURRENCY, async ([at, { id }]) => {
-      looked[at] = await this.lookAt(id, signal);
-    });
+    await pMap(
+      listed.entries(),
+      async ([at, { id }]) => {
+        looked[at] = await this.lookAt(id, signal);
+      },
+      { concurrency: CONCURRENCY },
+    );
     return looked.filter((one) => one !== undefined);
   }
 

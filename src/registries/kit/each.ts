@@ -1,6 +1,6 @@
+import pMap from 'p-map';
 import { asError } from '../../lib/as-error.ts';
 import { batches } from '../../lib/batches.ts';
-import { forEachConcurrent } from '../../lib/for-each-concurrent.ts';
 import { BatchError } from '../registry.ts';
 
 /**
@@ -14,15 +14,19 @@ export async function each<T>(
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   const failures = new Map<string, Error>();
-  await forEachConcurrent(items, Math.min(concurrency, items.length), async (item) => {
-    try {
-      await work(item);
-    } catch (error) {
-      const key = keyOf(item);
-      // Work that is a batch of one has wrapped what went wrong.
-      failures.set(key, asError(error instanceof BatchError ? (error.failures.get(key) ?? error) : error));
-    }
-  });
+  await pMap(
+    items,
+    async (item) => {
+      try {
+        await work(item);
+      } catch (error) {
+        const key = keyOf(item);
+        // Work that is a batch of one has wrapped what went wrong.
+        failures.set(key, asError(error instanceof BatchError ? (error.failures.get(key) ?? error) : error));
+      }
+    },
+    { concurrency },
+  );
   if (failures.size > 0) throw new BatchError(failures);
 }
 

@@ -1,10 +1,10 @@
-import zookeeper, { type Client, type Done } from 'node-zookeeper-client';
+import type { Client } from 'node-zookeeper-client';
 import { asError } from '../../lib/as-error.ts';
-import { compact } from '../../lib/compact.ts';
 import { type HostPort, hostPort } from '../../lib/host-port.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
 import { retrying } from '../../lib/retrying.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
+import { codeOf, connectionManager, createClient, type Done, knowAllCodes, type SessionId } from './client.ts';
 
 /** A reply to a call: what is not there, is there already, may not be done. `code` is ZooKeeper's (KeeperException). */
 export class ZooKeeperError extends Error {
@@ -22,7 +22,7 @@ interface Connection {
   /** Aborts when the connection is over, with the reason. */
   readonly ended: AbortController;
   /** Milliseconds until a call without an answer ends the connection: a third of the session's time-out. */
-  readonly patienceMs: number;
+  readonly callTimeoutMs: number;
 }
 
 const CONNECTED = 2;
@@ -44,7 +44,7 @@ export class ZooKeeperSession {
   readonly #closed = new AbortController();
   readonly #lossSignal = new LossSignal();
   #next: number;
-  #session: { readonly id: Buffer; readonly password: Buffer } | undefined;
+  #session: SessionId | undefined;
   #connection: Connection | undefined;
   #opening: Promise<void> | undefined;
 
@@ -77,14 +77,14 @@ export class ZooKeeperSession {
   call<T>(signal: AbortSignal, send: (client: Client, done: Done<T>) => void): Promise<T | undefined> {
     const connection = this.#connection;
     if (connection === undefined) return Promise.reject(new Error('there is no connection to ZooKeeper'));
-    const { client, ended, patienceMs } = connection;
+    const { client, ended, callTimeoutMs } = connection;
     const answer = new Promise<T | undefined>((resolve, reject) => {
       send(client, (error, value) => {
-        if (error) reject(new ZooKeeperError(error.getCode(), `ZooKeeper says ${error.name}`));
+        if (error) reject(new ZooKeeperError(codeOf(error), `ZooKeeper says ${error.name}`));
         else resolve(value);
       });
     });
-    const timer = setTimeout(() => ended.abort(new Error('ZooKeeper does not answer in time')), patienceMs);
+    const timer = setTimeout(() => ended.abort(new Error('ZooKeeper does not answer in time')), callTimeoutMs);
     return unlessAborted(answer, signal, ended.signal).finally(() => clearTimeout(timer));
   }
 
@@ -126,15 +126,7 @@ export class ZooKeeperSession {
 
   async #connectTo(host: HostPort): Promise<'connected' | 'expired'> {
     this.#closed.signal.throwIfAborted();
-    const client = zookeeper.createClient(
-      'unused',
-      compact({
-        sessionTimeout: this.#timeoutMs,
-        retries: 0,
-        sessionId: this.#session?.id,
-        sessionPassword: this.#session?.password,
-      }),
-    );
+    const client = createClient(this.#timeoutMs, this.#session);
     const ended = new AbortController();
     const closed = () => ended.abort(this.#closed.signal.reason);
     this.#closed.signal.addEventListener('abort', closed, { once: true });
@@ -146,8 +138,8 @@ export class ZooKeeperSession {
       if (state === DISCONNECTED) ended.abort(new Error('the server closed the connection'));
     });
     ended.signal.addEventListener('abort', () => this.#closed.signal.removeEventListener('abort', closed));
-    const patience = patienceMs(this.#timeoutMs);
-    const timer = setTimeout(() => ended.abort(new Error('no answer in time')), patience);
+    const timeout = callTimeoutMs(this.#timeoutMs);
+    const timer = setTimeout(() => ended.abort(new Error('no answer in time')), timeout);
     try {
       const result = await unlessAborted(outcome.promise, ended.signal);
       if (result === 'connected') this.#use(client, ended);
@@ -163,12 +155,12 @@ export class ZooKeeperSession {
 
   #use(client: Client, ended: AbortController): void {
     this.#session = { id: client.getSessionId(), password: client.getSessionPassword() };
-    const connection = { client, ended, patienceMs: patienceMs(client.getSessionTimeout()) };
+    const connection = { client, ended, callTimeoutMs: callTimeoutMs(client.getSessionTimeout()) };
     this.#connection = connection;
-    // The client pings, but does not mind that nobody answers; this call's patience does.
+    // The client pings, but does not mind that nobody answers; this call does.
     const heart = setInterval(() => {
       this.call<unknown>(this.#closed.signal, (to, done) => to.exists('/', done)).catch(noop);
-    }, connection.patienceMs);
+    }, connection.callTimeoutMs);
     ended.signal.addEventListener('abort', () => {
       clearInterval(heart);
       if (this.#connection === connection) this.#connection = undefined;
@@ -187,13 +179,13 @@ export class ZooKeeperSession {
   }
 }
 
-function patienceMs(sessionTimeoutMs: number): number {
+function callTimeoutMs(sessionTimeoutMs: number): number {
   return Math.max(1_000, Math.floor(sessionTimeoutMs / 3));
 }
 
 /** Connects the client once, to this host; its own search for servers, with timers that nothing ends, is left out. */
 function openSocket(client: Client, host: HostPort, ended: AbortController, state: (state: number) => void): void {
-  const manager = client.connectionManager;
+  const manager = connectionManager(client);
   const { onSocketData } = manager;
   manager.findNextServer = (found) => found(host);
   manager.onSocketData = (data) => {
@@ -211,19 +203,4 @@ function openSocket(client: Client, host: HostPort, ended: AbortController, stat
     if (manager.connectTimeoutHandler !== null) clearTimeout(manager.connectTimeoutHandler);
     manager.socket.destroy();
   });
-}
-
-/** The codes of newer servers (quota exceeded, session moved …) fail an assertion in the client, and so the process. */
-function knowAllCodes(): void {
-  const { Exception } = zookeeper;
-  if (Object.hasOwn(Exception.create, 'knowsAllCodes')) return;
-  const create = Exception.create;
-  const tolerant = (code: number, path?: string) => {
-    try {
-      return create(code, path);
-    } catch {
-      return Object.assign(new Error(`code ${code}`), { name: `error ${code}`, getCode: () => code });
-    }
-  };
-  Exception.create = Object.assign(tolerant, { knowsAllCodes: true });
 }

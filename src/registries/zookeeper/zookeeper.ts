@@ -1,6 +1,6 @@
 import zookeeper from 'node-zookeeper-client';
+import pMap from 'p-map';
 import { asError } from '../../lib/as-error.ts';
-import { forEachConcurrent } from '../../lib/for-each-concurrent.ts';
 import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { shortId } from '../../lib/short-id.ts';
 import type { Service } from '../../services/index.ts';
@@ -130,29 +130,41 @@ class ZooKeeper implements Registry {
       });
     } finally {
       // ZooKeeper itself sees to it that no parent goes that another host has just put a node into.
-      await forEachConcurrent(new Set(entries.map(({ key }) => parentOf(key))), CONCURRENCY, async (parent) => {
-        await this.#session
-          .call<void>(signal, (client, done) => client.remove(parent, done))
-          .catch(unless(NOT_EMPTY, NO_NODE, NO_AUTH));
-      });
+      await pMap(
+        new Set(entries.map(({ key }) => parentOf(key))),
+        async (parent) => {
+          await this.#session
+            .call<void>(signal, (client, done) => client.remove(parent, done))
+            .catch(unless(NOT_EMPTY, NO_NODE, NO_AUTH));
+        },
+        { concurrency: CONCURRENCY },
+      );
     }
   }
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
     const services = await this.#children(this.#path || '/', signal);
     const keys: string[] = [];
-    await forEachConcurrent(services, CONCURRENCY, async (service) => {
-      const parent = `${this.#path}/${service}`;
-      for (const child of await this.#children(parent, signal)) {
-        if (/:\d{1,5}$/.test(child)) keys.push(`${parent}/${child}`);
-      }
-    });
+    await pMap(
+      services,
+      async (service) => {
+        const parent = `${this.#path}/${service}`;
+        for (const child of await this.#children(parent, signal)) {
+          if (/:\d{1,5}$/.test(child)) keys.push(`${parent}/${child}`);
+        }
+      },
+      { concurrency: CONCURRENCY },
+    );
     const entries: Entry[] = [];
-    await forEachConcurrent(keys, CONCURRENCY, async (key) => {
-      const node = await this.#read(key, signal);
-      const entry = node && this.#asEntry(key, node);
-      if (entry !== undefined) entries.push(entry);
-    });
+    await pMap(
+      keys,
+      async (key) => {
+        const node = await this.#read(key, signal);
+        const entry = node && this.#asEntry(key, node);
+        if (entry !== undefined) entries.push(entry);
+      },
+      { concurrency: CONCURRENCY },
+    );
     return entries;
   }
 

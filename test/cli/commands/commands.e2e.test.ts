@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { hostname } from 'node:os';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ConsulServer } from '../../support/consul.ts';
 import { DockerEngine } from '../../support/engine.ts';
@@ -175,36 +173,6 @@ describe('registrator ls and cleanup', () => {
       1,
       expect.stringContaining('lives in the registrator that serves it'),
     ]);
-  });
-});
-
-describe('registrator completion', () => {
-  it.each(['bash', 'zsh', 'fish'])('knows every flag and command, for %s', async (shell) => {
-    const { code, stdout } = await command('completion', shell);
-    expect(code).toBe(0);
-    const dashes = shell === 'fish' ? '-l ' : '--';
-    for (const word of [`${dashes}use-ip-from-label`, `${dashes}dry-run`, 'on-success', 'check', 'cleanup', 'zsh']) {
-      expect(stdout).toContain(word);
-    }
-  });
-
-  it('does not mind the settings of Docker', async () => {
-    const { code, stderr } = await runRegistrator(['completion', 'bash'], { host: 'nonsense' });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  });
-
-  it('completes in a real bash', async () => {
-    const { stdout: script } = await command('completion', 'bash');
-    const complete = async (...words: string[]) => {
-      const list = words.map((word) => `'${word}'`).join(' ');
-      const run = `COMP_WORDS=(${list}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _registrator; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      const { stdout } = await promisify(execFile)('bash', ['-c', `${script}\n${run}`]);
-      return stdout.trim().split('\n');
-    };
-    expect(await complete('registrator', '--deregister', '')).toEqual(['always', 'on-success']);
-    expect(await complete('registrator', 'cle')).toEqual(['cleanup']);
-    expect(await complete('registrator', 'cleanup', '--dr')).toEqual(['--dry-run']);
-    expect(await complete('registrator', 'completion', 'f')).toEqual(['fish']);
   });
 });
 

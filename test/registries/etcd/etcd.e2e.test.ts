@@ -1,6 +1,6 @@
+import pMap from 'p-map';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { batches } from '../../../src/lib/batches.ts';
-import { forEachConcurrent } from '../../../src/lib/for-each-concurrent.ts';
 import { createLogger } from '../../../src/lib/log/index.ts';
 
 import { etcd } from '../../../src/registries/etcd/etcd.ts';
@@ -419,11 +419,15 @@ describe('a cluster of three', () => {
     const services = Array.from({ length: 400 }, (_, n) => instance(n, n % 4 === 0 ? { id: `custom-${n}` } : {}));
     let done = 0;
     const killed: Promise<void>[] = [];
-    await forEachConcurrent(services, 8, async (one) => {
-      await registry.register([one], signal);
-      if (++done === 100) killed.push(cluster.members[0]?.kill9() ?? Promise.resolve());
-      if (done % 50 === 0) await registry.refresh?.(services.slice(0, 1), signal);
-    });
+    await pMap(
+      services,
+      async (one) => {
+        await registry.register([one], signal);
+        if (++done === 100) killed.push(cluster.members[0]?.kill9() ?? Promise.resolve());
+        if (done % 50 === 0) await registry.refresh?.(services.slice(0, 1), signal);
+      },
+      { concurrency: 8 },
+    );
     await Promise.all(killed);
     expect(cluster.members[0]?.running).toBe(false);
     expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, services));

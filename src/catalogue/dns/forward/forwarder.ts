@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { asError } from '../../../lib/as-error.ts';
 import { inTime } from '../../../lib/in-time.ts';
 import type { Logger } from '../../../lib/log/index.ts';
 import type { Reply } from '../message.ts';
 import type { Query } from '../wire.ts';
-import { Cache } from './cache.ts';
 import { ask, type Upstream } from './upstream.ts';
 
 export interface ForwarderOptions {
@@ -50,8 +50,13 @@ const UDP_SIZE = 1232;
 /** Asks other resolvers what is not the catalogue's own to say, and remembers it for as long as it is true. */
 export class Forwarder {
   readonly #options: ForwarderOptions;
-  readonly #cache = new Cache<Resolved>(CACHE_ENTRIES, CACHE_BYTES);
-  readonly #failed = new Cache<{ readonly size: number }>(CACHE_ENTRIES, CACHE_BYTES);
+  readonly #cache = new LRUCache<string, Resolved>({
+    max: CACHE_ENTRIES,
+    maxSize: CACHE_BYTES,
+    sizeCalculation: ({ size }) => size,
+    ttlResolution: 0,
+  });
+  readonly #failed = new LRUCache<string, true>({ max: CACHE_ENTRIES, ttl: FAILURE * 1000, ttlResolution: 0 });
   readonly #pending = new Map<string, Promise<Resolved | undefined>>();
   readonly #closed = new AbortController();
   /** The upstream that answered last. */
@@ -74,13 +79,11 @@ export class Forwarder {
   async resolve(query: ForwardedQuestion): Promise<Resolved | undefined> {
     const packet = upstreamQuery(query);
     const key = keyOf(query);
-    const now = performance.now();
-    const known = this.#cache.get(key, now);
+    const known = this.#cache.get(key);
     if (known !== undefined) return known;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
-    if (this.#failed.get(key, now) || this.#pending.size >= MAX_PENDING || this.#closed.signal.aborted)
-      return undefined;
+    if (this.#failed.has(key) || this.#pending.size >= MAX_PENDING || this.#closed.signal.aborted) return undefined;
     const asked = this.#ask(packet).then((reply) => this.#remember(key, reply));
     this.#pending.set(key, asked);
     return asked.finally(() => this.#pending.delete(key));
@@ -92,15 +95,21 @@ export class Forwarder {
   }
 
   #remember(key: string, reply: Reply | undefined): Resolved | undefined {
-    const now = performance.now();
     if (reply === undefined) {
-      this.#failed.set(key, { size: key.length }, FAILURE * 1000, now);
+      this.#failed.set(key, true);
       return undefined;
     }
     // A copy: the packet may be a part of a much larger buffer.
     const packet = Buffer.from(reply.packet.subarray(0, reply.message.end));
-    const resolved = { packet, message: reply.message, at: now, size: packet.length + 2 * key.length + 200 };
-    this.#cache.set(key, resolved, lifetime(reply) * 1000, now);
+    const resolved = {
+      packet,
+      message: reply.message,
+      at: performance.now(),
+      size: packet.length + 2 * key.length + 200,
+    };
+    const ttl = lifetime(reply) * 1000;
+    // To the cache, none would mean for ever.
+    if (ttl > 0) this.#cache.set(key, resolved, { ttl });
     return resolved;
   }
 
