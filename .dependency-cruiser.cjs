@@ -70,7 +70,7 @@ module.exports = {
       severity: 'error',
       comment: 'What a container means is decided without I/O, clock or log, so that a test needs a snapshot alone',
       from: { path: '^src/(services|template)/' },
-      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(net|vm)$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?net$' },
     },
     {
       name: 'services-know-docker-by-type',

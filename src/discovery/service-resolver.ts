@@ -12,9 +12,9 @@ import {
   swarmServiceId,
 } from '../services/index.ts';
 
-/** httpGet of `--tags`: how long, in milliseconds, and how much. */
+/** httpGet of `--tags`: how long, in milliseconds, and how much: what a template may hold. */
 const FETCH_TIMEOUT = 10_000;
-const FETCH_BYTES = 1_000_000;
+const FETCH_BYTES = 262_144;
 const FETCH_ROUNDS = 5;
 
 /** Gathers from Docker what deriving the services of a container needs beside the container itself, and derives them. */

@@ -7,7 +7,7 @@ export function quote(text: string): string {
 }
 
 /** The first of them, and how many more there are. */
-export function enumerate(items: readonly string[]): string {
+export function enumerate(items: readonly string[], name: (item: string) => string = (item) => item): string {
   const more = items.length > LISTED ? ` and ${items.length - LISTED} more` : '';
-  return items.slice(0, LISTED).join(', ') + more;
+  return items.slice(0, LISTED).map(name).join(', ') + more;
 }

@@ -60,7 +60,8 @@ function addressField(fields: PortFields, report: Report): string | undefined {
 function addressLabel(container: Container, label: string | undefined, report: Report): string | undefined {
   const value = container.labels.get(label ?? '');
   if (label === undefined || value === undefined || value === '') return undefined;
-  const address = readAddress(value.replace(/\/[^/]*$/, ''));
+  const cut = value.lastIndexOf('/');
+  const address = readAddress(cut === -1 ? value : value.slice(0, cut));
   if (address === undefined) {
     report.say(
       'warn',
@@ -70,11 +71,15 @@ function addressLabel(container: Container, label: string | undefined, report: R
   return address;
 }
 
+/** Characters of the longest name in DNS. */
+const LONGEST = 253;
+
 /** An IP address, with or without brackets, or a host name. What ends in digits can only be an address. */
 function readAddress(text: string): string | undefined {
+  if (text.length > LONGEST) return undefined;
   const address = text.replace(/^\[(.*)\]$/, '$1');
   if (isIP(address) !== 0) return address;
-  const isName = /^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/i.test(text) && text.length <= 253;
+  const isName = /^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/i.test(text);
   return isName && !/(?:^|\.)\d+\.?$/.test(text) ? text : undefined;
 }
 

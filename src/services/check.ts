@@ -1,9 +1,11 @@
 import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import { quote } from '../lib/quote.ts';
+import { type Budget, BudgetError } from '../template/index.ts';
 import { parseDuration } from './duration.ts';
 import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
 import { parseHeaders } from './headers.ts';
+import { MAX_CHECK_TEXT } from './limits.ts';
 import type { Report } from './report.ts';
 import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
 import { shellWords } from './words.ts';
@@ -31,6 +33,12 @@ const DOCKER_TTL = '60s';
 /** Characters of a container's ID that `check-cmd` gets, as in gliderlabs/registrator. */
 const SHORT_ID = 12;
 
+/** What is told, and what may be done, in making the checks of one container. */
+interface Means {
+  readonly report: Report;
+  readonly budget: Budget;
+}
+
 /**
  * The check that `SERVICE_CHECK_*` asks for; none, with a notice, where Consul would refuse it.
  *
@@ -40,18 +48,26 @@ export function checkOf(
   fields: PortFields,
   target: CheckTarget,
   dockerHealth: boolean,
-  report: Report,
+  { report, budget }: Means,
 ): Check | undefined {
   const kind = KINDS.find((candidate) => isAskedFor(candidate, fields, dockerHealth && target.hasHealthcheck));
   if (kind === undefined) return undefined;
   try {
+    budget.spend((fieldText(fields, `check_${kind}`)?.length ?? 0) / STEP_CHARACTERS);
     return makeCheck(kind, fields, target, report);
   } catch (error) {
+    if (error instanceof BudgetError) {
+      report.exceed(keyOf(fields, `check_${kind}`));
+      return undefined;
+    }
     if (!(error instanceof CheckFault)) throw error;
     report.say('warn', `${error.message}; the service is registered without a check.`);
     return undefined;
   }
 }
+
+/** Characters of a check that cost as much as one step: a script's are taken apart for each port. */
+const STEP_CHARACTERS = 4;
 
 /** Ends the making of a check; the message is the beginning of a sentence. */
 class CheckFault extends Error {}
@@ -67,6 +83,9 @@ function isAskedFor(kind: Kind, fields: PortFields, byDefault: boolean): boolean
 function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: Report): Check {
   const endpoint = hostPort(target.address, target.port);
   const value = fieldText(fields, `check_${kind}`) ?? '';
+  if (value.length > MAX_CHECK_TEXT) {
+    throw new CheckFault(`${keyOf(fields, `check_${kind}`)} is longer than ${MAX_CHECK_TEXT} characters`);
+  }
   switch (kind) {
     case 'http':
     case 'https':
@@ -104,7 +123,7 @@ function httpCheck(
 ): HttpCheck {
   if (/\p{Cc}/u.test(path)) throw new CheckFault(`${keyOf(fields, `check_${scheme}`)} has control characters`);
   const method = fields.get(`check_${scheme}_method`);
-  const isMethod = /^[\w!#$%&'*+.^`|~-]+$/.test(method?.value ?? '');
+  const isMethod = /^[\w!#$%&'*+.^`|~-]{1,40}$/.test(method?.value ?? '');
   if (method?.value && !isMethod) refuse(method, 'no HTTP method', report);
   return {
     type: 'http',

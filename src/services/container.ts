@@ -3,6 +3,7 @@ import type { ContainerSnapshot } from '../docker/index.ts';
 import { portNumber } from '../lib/host-port.ts';
 import { list, record, text } from '../lib/read.ts';
 import { shortId } from '../lib/short-id.ts';
+import { MAX_BINDINGS, MAX_NETWORKS, MAX_SERVICES } from './limits.ts';
 import type { Protocol } from './service.ts';
 
 export type Family = 4 | 6;
@@ -44,6 +45,8 @@ export interface Container {
   readonly environment: ReadonlyMap<string, string>;
   /** Sorted `byNumber`. */
   readonly ports: readonly ContainerPort[];
+  /** Whether it has more than these. */
+  readonly hasMorePorts: boolean;
   readonly networkMode: string;
   /** Of the default bridge; newest engines leave it out. */
   readonly bridge: Addresses;
@@ -70,12 +73,13 @@ export function readContainer(snapshot: ContainerSnapshot): Container {
     imageId: text(inspection.Image),
     labels: new Map(Object.entries(record(config.Labels)).map(([key, value]) => [key, text(value)])),
     environment: readEnvironment(list(config.Env)),
-    ports: readPorts(record(config.ExposedPorts), record(settings.Ports)),
+    ...readPorts(record(config.ExposedPorts), record(settings.Ports)),
     networkMode: networkMode(inspection),
     bridge: readAddresses(settings),
     networks: Object.entries(record(settings.Networks))
       .map(([name, network]) => ({ name, id: text(record(network).NetworkID), ...readAddresses(record(network)) }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .slice(0, MAX_NETWORKS),
     state: readState(state),
     ...(healthcheck && { healthcheck }),
     startedAt: Math.max(0, Date.parse(text(state.StartedAt)) || 0),
@@ -120,17 +124,23 @@ function readAddresses(source: Readonly<Record<string, unknown>>): Addresses {
 function readPorts(
   exposed: Readonly<Record<string, unknown>>,
   published: Readonly<Record<string, unknown>>,
-): readonly ContainerPort[] {
+): Pick<Container, 'ports' | 'hasMorePorts'> {
   const ports = new Map<string, ContainerPort>();
+  // Those that are published first, should there be more than count.
+  for (const [key, bindings] of Object.entries(published)) {
+    if (list(bindings).length > 0) add(key, list(bindings).slice(0, MAX_BINDINGS).flatMap(readBinding));
+  }
+  for (const key of Object.keys(published)) add(key, []);
   for (const key of Object.keys(exposed)) add(key, []);
-  for (const [key, bindings] of Object.entries(published)) add(key, list(bindings).flatMap(readBinding));
-  return [...ports.values()].sort(byNumber);
+  return { ports: [...ports.values()].slice(0, MAX_SERVICES).sort(byNumber), hasMorePorts: ports.size > MAX_SERVICES };
 
   function add(name: string, bindings: readonly Binding[]): void {
+    if (ports.size > MAX_SERVICES) return;
     const [, digits = '', protocol = 'tcp'] = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(name) ?? [];
     const number = portNumber(digits);
     const key = `${number}/${protocol}`;
-    if (number !== undefined) ports.set(key, { key, number, protocol: protocol as Protocol, bindings });
+    if (number !== undefined && !ports.has(key))
+      ports.set(key, { key, number, protocol: protocol as Protocol, bindings });
   }
 }
 

@@ -1,12 +1,14 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
 import { compact } from '../lib/compact.ts';
 import { quote } from '../lib/quote.ts';
+import { Budget } from '../template/index.ts';
 import { chooseBinding, type Place, serviceAddress } from './address.ts';
 import { checkOf, initialStatus } from './check.ts';
 import { type Container, type ContainerPort, joinedContainer, readContainer } from './container.ts';
 import { fieldText, flag, isOn, metadata, numberField, type PortFields, ServiceFields } from './fields.ts';
 import { dockerHealth, PAUSED } from './health.ts';
 import { ServiceIds } from './id.ts';
+import { MAX_NAME, MAX_SERVICES } from './limits.ts';
 import { defaultName, type Naming, serviceName } from './name.ts';
 import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
 import { candidatePorts } from './ports.ts';
@@ -23,7 +25,7 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
   const read = readContainer(snapshot);
   const container = context.swarmService === undefined ? read : asTask(read, context.swarmService);
   const report = new Report(container.name);
-  const fields = new ServiceFields(container);
+  const fields = new ServiceFields(container, report);
   const host = hostOf(snapshot, container, context);
   const ports = candidatePorts(container, host ?? container, fields, report);
   if (host === undefined || !isUp(container)) {
@@ -35,16 +37,24 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
   }
 
   fields.reportStrays(ports, report);
-  const offers = ports.flatMap((port) => offer(port, fields.for(port), container, host, options, report));
+  const all = ports.flatMap((port) => offer(port, fields.for(port), container, host, options, report));
+  const offers = all.slice(0, MAX_SERVICES);
+  if (all.length > MAX_SERVICES || container.hasMorePorts || host.hasMorePorts) {
+    report.say('warn', `it has more than ${MAX_SERVICES} ports; those beyond are not registered.`);
+  }
   // A port that is ignored counts as well: to ignore one is not to rename the other (as in gliderlabs/registrator).
   const grouped = offers.length > 1;
   const template = offers.length > 0 ? options.tags : undefined;
+  const budget = new Budget();
   const draft: Draft = {
     options,
+    budget,
+    room: new Budget(),
     report,
     naming: { fallback: orchestratorName(container, options) ?? defaultName(container, context.imageTags), grouped },
     ids: new ServiceIds(options.hostname, container, grouped, report),
-    tags: new ServiceTags({ snapshot, template, fetched: context.fetched ?? new Map() }, report),
+    tags: new ServiceTags({ snapshot, template, fetched: context.fetched ?? new Map(), budget }, report),
+    metadata: new Map(),
   };
   const services = offers.flatMap((each) => service(each, draft));
   return { services, notices: report.notices, ignored: report.ignored, fetches: draft.tags.fetches };
@@ -63,10 +73,17 @@ interface Offer {
 interface Draft {
   readonly options: DeriveOptions;
   readonly report: Report;
+  /** For what labels ask to be done, and for what they ask to be written. */
+  readonly budget: Budget;
+  readonly room: Budget;
   readonly naming: Naming;
   readonly ids: ServiceIds;
   readonly tags: ServiceTags;
+  /** What is made already, by the fields it is made of. */
+  readonly metadata: Map<PortFields, Metadata>;
 }
+
+type Metadata = Readonly<Record<string, string>>;
 
 /** The container whose network this one is in; undefined where it joins one that was not found. */
 function hostOf(snapshot: ContainerSnapshot, container: Container, { joined }: DeriveContext): Container | undefined {
@@ -102,7 +119,7 @@ function offer(
 }
 
 function service({ port, fields, place, number }: Offer, draft: Draft): readonly Service[] {
-  const { options, report, naming, ids, tags } = draft;
+  const { options, report, naming, ids } = draft;
   const { container } = place;
   const unwanted = unwantedBecause(fields, options);
   if (unwanted !== undefined) {
@@ -114,22 +131,26 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     report.miss(port.key, address.missing);
     return [];
   }
+  const id = ids.give(fields, port);
+  if (id === undefined) {
+    report.miss(port.key, `its ID would have more than ${MAX_NAME} bytes; set SERVICE_ID to a shorter one`);
+    return [];
+  }
   const target = { address, port: numberField(fields, 'port', report) ?? number };
   const health = dockerHealth(container, initialStatus(fields, report));
   const check = checkOf(
     fields,
     { ...target, exposedPort: port.number, containerId: container.id, hasHealthcheck: health !== undefined },
     options.dockerHealth,
-    report,
+    draft,
   );
   return [
     {
-      id: ids.give(fields, port),
-      name: serviceName(fields, port, naming),
+      id,
+      name: serviceName(fields, port, naming, report),
       ...target,
       protocol: port.protocol,
-      tags: tags.for(fields, port),
-      meta: metadata(fields),
+      ...words(port, fields, draft),
       ...compact({
         check,
         ttl: options.ttl,
@@ -154,6 +175,22 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
 /** A container without a HEALTHCHECK counts as ready. */
 const isUnready = (health: Health | undefined, required: boolean) =>
   required && health !== undefined && health.status !== 'passing';
+
+/** What labels add in any number, as far as the container's budget reaches: each service is written in full. */
+function words(port: ContainerPort, fields: PortFields, draft: Draft): Pick<Service, 'tags' | 'meta'> {
+  const { room, report } = draft;
+  const meta = draft.metadata.get(fields) ?? metadata(fields, report);
+  draft.metadata.set(fields, meta);
+  const tags = draft.tags.for(fields, port);
+  const pairs = Object.entries(meta);
+  const characters = [...tags, ...pairs.flat()].reduce((sum, word) => sum + word.length, 0);
+  if (room.reaches(tags.length + pairs.length + characters / STEP_CHARACTERS)) return { tags, meta };
+  report.exceed(`the tags and metadata of port ${port.key}`);
+  return { tags: [], meta: {} };
+}
+
+/** Characters that cost as much as one step to write to a registry. */
+const STEP_CHARACTERS = 64;
 
 /** Why the user does not want the port registered; undefined where they do. */
 function unwantedBecause(fields: PortFields, options: DeriveOptions): string | undefined {

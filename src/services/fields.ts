@@ -2,6 +2,7 @@ import { parseBoolean } from '../lib/boolean.ts';
 import { portNumber } from '../lib/host-port.ts';
 import { enumerate, quote } from '../lib/quote.ts';
 import type { Container, ContainerPort } from './container.ts';
+import { isOver, MAX_FIELDS, MAX_META_KEY, MAX_META_PAIRS, MAX_META_VALUE, MAX_RANGES } from './limits.ts';
 import type { Report } from './report.ts';
 import type { Protocol } from './service.ts';
 
@@ -34,43 +35,63 @@ const PREFIX = 'SERVICE_';
  */
 export class ServiceFields {
   readonly #ofContainer: PortFields;
-  readonly #ofPorts: readonly Field[];
+  /** By port. */
+  readonly #ofPorts: ReadonlyMap<number, readonly Field[]>;
+  readonly #ofRanges: readonly Field[];
   readonly #strays: readonly string[];
 
-  constructor({ labels, environment }: Container) {
+  constructor({ labels, environment }: Container, report: Report) {
     const strays: string[] = [];
-    const read = (source: ReadonlyMap<string, string>): Field[] =>
-      [...source]
-        .filter(([key]) => key.startsWith(PREFIX))
-        // Upper and lower case may name one field twice: the one in capitals counts.
-        .sort(([a], [b]) => (a < b ? 1 : -1))
-        .flatMap(([key, value]) => {
-          const field = readField(key, value);
+    const read = (source: ReadonlyMap<string, string>): Field[] => {
+      const keys = [...source.keys()].filter((key) => key.startsWith(PREFIX));
+      report.leaveOut(keys.splice(MAX_FIELDS), `beyond the ${MAX_FIELDS} keys that count`);
+      // Upper and lower case may name one field twice: the one in capitals counts.
+      return keys
+        .sort((a, b) => (a < b ? 1 : -1))
+        .flatMap((key) => {
+          const field = readField(key, source.get(key) ?? '');
           if (field === undefined) strays.push(key);
           return field ?? [];
         });
+    };
     const fields = [...read(environment), ...read(labels)];
-    this.#ofContainer = byName(fields.filter(({ ports }) => ports === undefined));
-    this.#ofPorts = fields.filter(({ ports }) => ports !== undefined).sort((a, b) => specificity(a) - specificity(b));
+    this.#ofContainer = withinPairs(byName(fields.filter(({ ports }) => ports === undefined)), report);
+    const ofPorts = fields.filter(({ ports }) => ports !== undefined).sort((a, b) => specificity(a) - specificity(b));
+    const ranges = ofPorts.filter(isRange);
+    report.leaveOut(keysOf(ranges.splice(MAX_RANGES)), `beyond the ${MAX_RANGES} ranges of ports that count`);
+    this.#ofRanges = ranges;
+    const ofOne = ofPorts.filter((field) => !isRange(field));
+    this.#ofPorts = Map.groupBy(ofOne, ({ ports }) => ports?.first ?? 0);
     this.#strays = strays;
   }
 
   for(port: ContainerPort): PortFields {
-    const own = this.#ofPorts.filter((field) => concerns(field, port));
+    const own = this.#about(port);
     return own.length === 0 ? this.#ofContainer : new Map([...this.#ofContainer, ...byName(own)]);
   }
 
   /** Whether some field is about this port in particular. */
   singleOut(port: ContainerPort): boolean {
-    return this.#ofPorts.some((field) => concerns(field, port));
+    return this.#about(port).length > 0;
+  }
+
+  /** Those that count more come later. */
+  #about(port: ContainerPort): readonly Field[] {
+    return [...this.#ofRanges, ...(this.#ofPorts.get(port.number) ?? [])].filter((field) => concerns(field, port));
   }
 
   /** One notice on the keys that look like ours and are not, such as those for a port that the container lacks. */
   reportStrays(ports: readonly ContainerPort[], report: Report): void {
-    const lost = this.#ofPorts.filter((field) => !ports.some((port) => concerns(field, port)));
-    const keys = [...new Set([...this.#strays, ...lost.map(({ key }) => key)])].sort();
+    const byNumber = Map.groupBy(ports, ({ number }) => number);
+    const lost = [
+      ...this.#ofRanges.filter((field) => !ports.some((port) => concerns(field, port))),
+      ...[...this.#ofPorts].flatMap(([number, fields]) =>
+        fields.filter((field) => !byNumber.get(number)?.some((port) => concerns(field, port))),
+      ),
+    ];
+    const keys = [...new Set([...this.#strays, ...keysOf(lost)])].sort();
     if (keys.length === 0) return;
-    report.say('debug', `${enumerate(keys.map(quote))} name no field, or no port of this container; ignored.`);
+    report.say('debug', `${enumerate(keys, quote)} name no field, or no port of this container; ignored.`);
   }
 }
 
@@ -95,6 +116,10 @@ function specificity({ ports }: Field): number {
   return ports === undefined ? 0 : 2 * (ports.first - ports.last) + (ports.protocol === undefined ? 0 : 1);
 }
 
+const isRange = ({ ports }: Field) => ports !== undefined && ports.first !== ports.last;
+
+const keysOf = (fields: readonly Field[]) => fields.map(({ key }) => key);
+
 /** Of two of one name, the later. */
 const byName = (fields: readonly Field[]): PortFields => new Map(fields.map((field) => [field.name, field]));
 
@@ -105,7 +130,7 @@ export function fieldText(fields: PortFields, name: string): string | undefined 
 
 /** Whether the field is there with any value but empty, `false` and `0`. */
 export function isOn(fields: PortFields, name: string): boolean {
-  return !['', 'false', '0'].includes(fields.get(name)?.value.toLowerCase() ?? '');
+  return !/^(false|0|)$/i.test(fields.get(name)?.value ?? '');
 }
 
 /** A field that is `true` or `false`; undefined, with a notice, where it is neither. */
@@ -146,10 +171,29 @@ const OWN = new Set([
   'require_healthy',
 ]);
 
-/** Every other field, the `check_*` ones included, as gliderlabs/registrator sends them. */
-export function metadata(fields: PortFields): Readonly<Record<string, string>> {
+/** Every other field, the `check_*` ones included, as gliderlabs/registrator sends them: by name, and within bounds. */
+export function metadata(fields: PortFields, report: Report): Readonly<Record<string, string>> {
+  const pairs = [...withinPairs(fields, report).values()].filter(({ name }) => !OWN.has(name));
+  const { fit = [], key = [], value = [] } = Object.groupBy(pairs, whatIsLong);
+  report.leaveOut(keysOf(key), `no metadata: the key has more than ${MAX_META_KEY} characters`);
+  // A check is made of its own field all the same.
+  const others = value.filter(({ name }) => !name.startsWith('check_'));
+  report.leaveOut(keysOf(others), `no metadata: the value has more than ${MAX_META_VALUE} bytes`);
+  return Object.fromEntries(fit.map(({ name, value }) => [name, value] as const).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function whatIsLong({ name, value }: Field): 'fit' | 'key' | 'value' {
+  if (name.length > MAX_META_KEY) return 'key';
+  return isOver(MAX_META_VALUE, value) ? 'value' : 'fit';
+}
+
+/** With no more metadata than a service may have. Checks come first: those are asked for in earnest. */
+function withinPairs(fields: PortFields, report: Report): PortFields {
+  if (fields.size <= MAX_META_PAIRS) return fields;
+  const rank = ({ name }: Field) => (name.startsWith('check_') ? 0 : 1);
   const others = [...fields.values()].filter(({ name }) => !OWN.has(name));
-  return Object.fromEntries(
-    others.map(({ name, value }): [string, string] => [name, value]).sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+  const sorted = others.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+  const beyond = new Set(sorted.slice(MAX_META_PAIRS));
+  report.leaveOut(keysOf([...beyond]), `beyond the ${MAX_META_PAIRS} pairs of a service's metadata`);
+  return new Map([...fields].filter(([, field]) => !beyond.has(field)));
 }

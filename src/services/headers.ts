@@ -1,4 +1,5 @@
-import { type PortFields, refuse } from './fields.ts';
+import { type Field, type PortFields, refuse } from './fields.ts';
+import { MAX_CHECK_TEXT } from './limits.ts';
 import type { Report } from './report.ts';
 
 type Headers = Readonly<Record<string, readonly string[]>>;
@@ -10,14 +11,25 @@ type Headers = Readonly<Record<string, readonly string[]>>;
 export function parseHeaders(fields: PortFields, report: Report): Headers | undefined {
   const field = fields.get('check_http_header');
   if (field === undefined || field.value === '') return undefined;
+  if (!parsed.has(field)) parsed.set(field, parse(field, report));
+  return parsed.get(field);
+}
+
+/** One label may be about thousands of ports. */
+const parsed = new WeakMap<Field, Headers | undefined>();
+
+function parse(field: Field, report: Report): Headers | undefined {
+  if (field.value.length > MAX_CHECK_TEXT) {
+    refuse(field, `longer than ${MAX_CHECK_TEXT} characters`, report);
+    return undefined;
+  }
   const pairs = field.value.trim().startsWith('{') ? jsonPairs(field.value) : textPairs(field.value);
   if (pairs === undefined || !pairs.every(isHeader)) {
     refuse(field, 'no list of HTTP headers such as "Host: example.com|X-Probe: yes"', report);
     return undefined;
   }
-  const headers = new Map<string, string[]>();
-  for (const [name, value] of pairs) headers.set(name, [...(headers.get(name) ?? []), value]);
-  return Object.fromEntries(headers);
+  const headers = Map.groupBy(pairs, ([name]) => name);
+  return Object.fromEntries([...headers].map(([name, values]) => [name, values.map(([, value]) => value)]));
 }
 
 type Pair = readonly [string, string];

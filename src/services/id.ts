@@ -1,6 +1,7 @@
 import { quote } from '../lib/quote.ts';
 import type { Container, ContainerPort } from './container.ts';
-import { fieldText, type PortFields } from './fields.ts';
+import { type Field, type PortFields, refuse } from './fields.ts';
+import { isOver, MAX_NAME } from './limits.ts';
 import type { Report } from './report.ts';
 
 /** What the IDs of a container's services begin with, unless its labels give others; the exposed port follows. */
@@ -20,11 +21,13 @@ export class ServiceIds {
     this.#report = report;
   }
 
-  give(fields: PortFields, port: ContainerPort): string {
+  /** @returns undefined where there is none that is short enough */
+  give(fields: PortFields, port: ContainerPort): string | undefined {
     const protocol = port.protocol === 'tcp' ? '' : `:${port.protocol}`;
-    const wanted = this.#wanted(fields, port, protocol);
+    const wanted = this.#given(fields.get('id'), port, protocol) ?? `${this.#prefix}${port.number}${protocol}`;
     let id = this.#taken.has(wanted) ? `${wanted}${protocol}` : wanted;
     while (this.#taken.has(id)) id = `${id}-${port.number}`;
+    if (isOver(MAX_NAME, id)) return undefined;
     this.#taken.add(id);
     if (id !== wanted) {
       this.#report.say(
@@ -35,11 +38,14 @@ export class ServiceIds {
     return id;
   }
 
-  #wanted(fields: PortFields, port: ContainerPort, protocol: string): string {
-    const given = fieldText(fields, 'id');
-    if (given === undefined) return `${this.#prefix}${port.number}${protocol}`;
-    const range = fields.get('id')?.ports;
+  /** What the field asks for. */
+  #given(field: Field | undefined, port: ContainerPort, protocol: string): string | undefined {
+    if (field === undefined || field.value === '') return undefined;
+    const { value, ports: range } = field;
     const forThisPort = range !== undefined && range.first === range.last;
-    return this.#grouped && !forThisPort ? `${given}-${port.number}${protocol}` : given;
+    const id = this.#grouped && !forThisPort ? `${value}-${port.number}${protocol}` : value;
+    if (!isOver(MAX_NAME, id)) return id;
+    refuse(field, `longer than the ${MAX_NAME} bytes of an ID`, this.#report);
+    return undefined;
   }
 }

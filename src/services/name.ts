@@ -1,7 +1,9 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
 import { record, text } from '../lib/read.ts';
 import type { Container, ContainerPort } from './container.ts';
-import { fieldText, type PortFields } from './fields.ts';
+import { type PortFields, refuse } from './fields.ts';
+import { isOver, MAX_NAME } from './limits.ts';
+import type { Report } from './report.ts';
 
 /** What the name of a service is made of where no field gives one. */
 export interface Naming {
@@ -11,11 +13,19 @@ export interface Naming {
   readonly grouped: boolean;
 }
 
-export function serviceName(fields: PortFields, port: ContainerPort, { fallback, grouped }: Naming): string {
-  const given = fieldText(fields, 'name');
-  const name = given ?? fallback;
-  const forThisPort = given !== undefined && fields.get('name')?.ports !== undefined;
-  return grouped && !forThisPort ? `${name}-${port.number}` : name;
+export function serviceName(
+  fields: PortFields,
+  port: ContainerPort,
+  { fallback, grouped }: Naming,
+  report: Report,
+): string {
+  const suffix = grouped ? `-${port.number}` : '';
+  const field = fields.get('name');
+  if (!field?.value) return `${fallback}${suffix}`;
+  const name = field.ports === undefined ? `${field.value}${suffix}` : field.value;
+  if (!isOver(MAX_NAME, name)) return name;
+  refuse(field, `longer than the ${MAX_NAME} bytes of a name`, report);
+  return `${fallback}${suffix}`;
 }
 
 /** The image's base name: its last path part without tag and digest; the container's name where there is none. */

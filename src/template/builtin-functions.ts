@@ -1,19 +1,29 @@
 import { printf } from './printf.ts';
 import { EvaluationError } from './syntax.ts';
-import { type Environment, type Functions, integerOf, isObject, isTrue, kindOf, print, type Value } from './values.ts';
+import {
+  type Environment,
+  type Functions,
+  integerOf,
+  isObject,
+  isTrue,
+  keysOf,
+  kindOf,
+  print,
+  type Value,
+} from './values.ts';
 
 const ANY = Number.POSITIVE_INFINITY;
 
 /** Go's text/template's own, but for `call`; `and` and `or` stop early and are the evaluator's. */
 export const builtinFunctions: Functions = {
-  not: { takes: [1, 1], run: ([value], { isMap }) => !isTrue(value, isMap) },
+  not: { takes: [1, 1], run: ([value], env) => !isTrue(value, env) },
   eq: { takes: [2, ANY], run: ([value, ...others]) => others.some((other) => order(value, other) === 0) },
   ne: { takes: [2, 2], run: ([a, b]) => order(a, b) !== 0 },
   lt: { takes: [2, 2], run: ([a, b]) => order(a, b, true) < 0 },
   le: { takes: [2, 2], run: ([a, b]) => order(a, b, true) <= 0 },
   gt: { takes: [2, 2], run: ([a, b]) => order(a, b, true) > 0 },
   ge: { takes: [2, 2], run: ([a, b]) => order(a, b, true) >= 0 },
-  len: { takes: [1, 1], run: ([value]) => length(value) },
+  len: { takes: [1, 1], run: ([value], env) => length(value, env) },
   index: { takes: [1, ANY], run: ([value, ...keys]) => keys.reduce(at, value) },
   slice: { takes: [1, 3], run: ([value, ...range]) => slice(value, range) },
   print: { takes: [0, ANY], run: (values, env) => sprint(values, env) },
@@ -21,13 +31,13 @@ export const builtinFunctions: Functions = {
   printf: { takes: [1, ANY], run: ([format, ...values], env) => printf(format, values, env) },
   html: {
     takes: [0, ANY],
-    run: (values, env) => escaped(sprint(values, env), /[&<>"'\0]/g, (character) => HTML[character] ?? '\ufffd'),
+    run: (values, env) => escaped(values, env, /[&<>"'\0]/g, (character) => HTML[character] ?? '\ufffd'),
   },
-  js: { takes: [0, ANY], run: (values, env) => escaped(sprint(values, env), /[\\'"<>&=\p{Cc}]/gu, jsEscape) },
+  js: { takes: [0, ANY], run: (values, env) => escaped(values, env, /[\\'"<>&=\p{Cc}]/gu, jsEscape) },
   urlquery: {
     takes: [0, ANY],
     run: (values, env) =>
-      escaped(encodeURIComponent(sprint(values, env).toWellFormed()), /%20|[!'()*]/g, (character) =>
+      escaped([encodeURIComponent(sprint(values, env).toWellFormed())], env, /%20|[!'()*]/g, (character) =>
         character === '%20' ? '+' : `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
       ),
   },
@@ -35,8 +45,12 @@ export const builtinFunctions: Functions = {
 
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' };
 
-const escaped = (text: string, characters: RegExp, by: (character: string) => string) =>
-  text.replace(characters, (character) => by(character));
+function escaped(values: readonly Value[], env: Environment, characters: RegExp, by: (character: string) => string) {
+  const text = sprint(values, env);
+  // A call for each character, at worst.
+  env.budget.spend(text.length / 4);
+  return text.replace(characters, (character) => by(character));
+}
 
 function jsEscape(character: string): string {
   if ('\\\'"'.includes(character)) return `\\${character}`;
@@ -56,11 +70,11 @@ function order(a: Value, b: Value, ordered = false): number {
   return Number(a) - Number(b);
 }
 
-function length(value: Value): number {
+function length(value: Value, env: Environment): number {
   if (value === null || value === undefined) return 0;
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (Array.isArray(value)) return value.length;
-  if (isObject(value)) return Object.keys(value).length;
+  if (isObject(value)) return keysOf(value, env).length;
   throw new EvaluationError(`${kindOf(value)} has no length`);
 }
 

@@ -1,7 +1,7 @@
 import { quote } from '../lib/quote.ts';
 import { functions } from './functions.ts';
 import { EvaluationError, type Expression, type Node, type Pipeline } from './syntax.ts';
-import { type Environment, isObject, isTrue, kindOf, print, type Value } from './values.ts';
+import { type Environment, isObject, isTrue, keysOf, kindOf, print, sortedKeys, type Value } from './values.ts';
 
 /** Characters that one tag's template may print. */
 const MAX_OUTPUT = 65_536;
@@ -34,7 +34,10 @@ export class Evaluator {
 
   #node(node: Node): string {
     this.#env.budget.spend();
-    if (node.kind === 'text') return node.text;
+    if (node.kind === 'text') {
+      this.#env.budget.spendText(node.text.length);
+      return node.text;
+    }
     if (node.kind === 'action') {
       const value = this.#pipeline(node.pipeline);
       return node.pipeline.variables.length === 0 ? print(value, this.#env) : '';
@@ -42,7 +45,7 @@ export class Evaluator {
     if (node.kind === 'range') return this.#scoped(() => this.#range(node.pipeline, node.body, node.otherwise));
     return this.#scoped(() => {
       const value = this.#pipeline(node.pipeline);
-      if (!isTrue(value, this.#env.isMap)) return this.run(node.otherwise);
+      if (!isTrue(value, this.#env)) return this.run(node.otherwise);
       return node.kind === 'with' ? this.#within(value, node.body) : this.run(node.body);
     });
   }
@@ -52,6 +55,8 @@ export class Evaluator {
     if (elements.length === 0) return this.run(otherwise);
     let output = '';
     for (const [key, element] of elements) {
+      // Even where there is nothing in the body.
+      this.#env.budget.spend(2);
       const printed = this.#scoped(() => {
         // One variable is the element; of two the first is its index or key.
         const values = variables.length === 2 ? [key, element] : [element];
@@ -65,8 +70,13 @@ export class Evaluator {
 
   #elements(value: Value): readonly (readonly [Value, Value])[] {
     if (value === null || value === undefined) return [];
-    if (Array.isArray(value)) return [...value.entries()];
-    if (isObject(value) && this.#env.isMap(value)) return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (Array.isArray(value)) {
+      this.#env.budget.spend(value.length);
+      return [...value.entries()];
+    }
+    if (isObject(value) && this.#env.isMap(value)) {
+      return sortedKeys(value, this.#env).map((key) => [key, value[key]]);
+    }
     throw new EvaluationError(`range wants a list or a map and gets ${kindOf(value)}`);
   }
 
@@ -101,6 +111,7 @@ export class Evaluator {
   }
 
   #variable(name: string): Variable {
+    this.#env.budget.spend(this.#variables.length / 16);
     const variable = this.#variables.findLast((candidate) => candidate.name === name);
     // It parsed, so its declaration stood in a tag that failed.
     if (variable === undefined) throw new EvaluationError(`the variable ${quote(name)} has no value`);
@@ -128,7 +139,7 @@ export class Evaluator {
       let value: Value;
       for (const arg of args) {
         value = this.#value(arg);
-        if (isTrue(value, this.#env.isMap) === (name === 'or')) return value;
+        if (isTrue(value, this.#env) === (name === 'or')) return value;
       }
       return value;
     }
@@ -149,7 +160,7 @@ export class Evaluator {
     if (Object.hasOwn(of, name)) return of[name];
     if (this.#env.isMap(of)) return undefined;
     // Go's Docker client writes `ID` where Docker's JSON has `Id`.
-    const key = Object.keys(of).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+    const key = keysOf(of, this.#env).find((candidate) => candidate.toLowerCase() === name.toLowerCase());
     if (key === undefined) throw new EvaluationError(`the container has no field ${quote(name)}`);
     return of[key];
   }

@@ -1,21 +1,25 @@
 import { splitAtCommas } from '../lib/commas.ts';
 import { quote } from '../lib/quote.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, BudgetError } from './budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { type Inspected, inspectionOf } from './inspection.ts';
 import { parse } from './parse.ts';
 import { EvaluationError, type Node } from './syntax.ts';
 
-export { Budget } from './budget.ts';
+export { Budget, BudgetError } from './budget.ts';
 export { TemplateSyntaxError } from './syntax.ts';
 
 /** Longer than any URL that a server takes. */
 const MAX_URL = 2_048;
+/** Steps of a tag that may fail, which takes some microseconds. */
+const TAG_STEPS = 20;
 
 export interface TagResult {
   /** In the order in which they are written; empty ones are left out. */
   readonly tags: readonly string[];
   readonly failures: readonly TagFailure[];
+  /** Whether the budget did not reach to the end: the tags from there on are missing. */
+  readonly exhausted: boolean;
   /** URLs that httpGet needs first; the tags made of their answers are missing too. */
   readonly fetches: readonly string[];
 }
@@ -55,16 +59,22 @@ export class TagTemplate {
     const { root, isMap } = inspectionOf(snapshot);
     const evaluator = new Evaluator(root, { isMap, budget, httpGet });
     const failures: TagFailure[] = [];
-    const tags = this.#parts.flatMap((part, index) => {
+    const tags: string[] = [];
+    let exhausted = false;
+    for (const [index, part] of this.#parts.entries()) {
       try {
+        if (part.some(({ kind }) => kind !== 'text')) budget.spend(TAG_STEPS);
         // What an action prints may hold commas of its own: `{{ join "," … }}`.
-        return splitAtCommas(evaluator.run(part));
+        for (const tag of splitAtCommas(evaluator.run(part))) tags.push(tag);
       } catch (error) {
+        if (error instanceof BudgetError) {
+          exhausted = true;
+          break;
+        }
         if (!(error instanceof Unfetched)) failures.push({ tag: index + 1, reason: (error as Error).message });
-        return [];
       }
-    });
-    return { tags, failures, fetches: [...fetches] };
+    }
+    return { tags, failures, exhausted, fetches: [...fetches] };
   }
 }
 

@@ -70,13 +70,23 @@ export interface Inspection {
   readonly isMap: IsMap;
 }
 
+/** Each of a container's labels may ask for it. */
+const known = new WeakMap<Inspected, Inspection>();
+
 export function inspectionOf(snapshot: Inspected): Inspection {
+  const answer = record(snapshot);
+  const inspection = known.get(answer) ?? inspect(answer);
+  known.set(answer, inspection);
+  return inspection;
+}
+
+function inspect(snapshot: Inspected): Inspection {
   const maps = new WeakSet<object>();
   return { root: complete(snapshot, ZERO), isMap: (value) => maps.has(value) };
 
   function complete(value: unknown, zero: Zero): unknown {
     if (zero === MAP) {
-      const map = { ...record(value) };
+      const map = record(value);
       maps.add(map);
       return map;
     }

@@ -29,12 +29,17 @@ export function printf(format: Value, values: readonly Value[], env: Environment
   return text;
 }
 
+/** To so many characters; a pair of surrogates is one. */
+function cut(text: string, precision: number | undefined): string {
+  return precision === undefined ? text : [...text.slice(0, 2 * precision)].slice(0, precision).join('');
+}
+
 function formatted(verb: string, value: Value, precision: number | undefined, env: Environment): string {
   switch (verb) {
     case 'v':
       return print(value, env);
     case 's':
-      return [...print(value, env)].slice(0, precision).join('');
+      return cut(print(value, env), precision);
     case 'q':
       return JSON.stringify(textOf(value, 'the value of %q'));
     case 'd':

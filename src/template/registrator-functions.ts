@@ -19,6 +19,7 @@ export const registratorFunctions: Functions = {
       // Go finds an empty text before every character and at the end.
       const parts = old === '' ? ['', ...textOf(text, 'the text'), ''] : split(old, text);
       const replacement = textOf(to, 'the replacement');
+      budget.spend(parts.length);
       budget.spendText(String(text).length + parts.length * replacement.length);
       return replaced(integerOf(count, 'the count'), parts, old, replacement);
     },
@@ -48,7 +49,14 @@ export const registratorFunctions: Functions = {
       matching(textOf(regex, 'the regular expression'), textsOf(list, 'the list'), budget),
   },
   httpGet: { takes: [1, 1], run: ([url], { httpGet }) => httpGet(textOf(url, 'the URL')) },
-  jsonParse: { takes: [2, 2], run: ([body, path]) => jsonParse(textOf(body, 'the JSON'), textOf(path, 'the path')) },
+  jsonParse: {
+    takes: [2, 2],
+    run: ([body, path], { budget }) => {
+      const json = textOf(body, 'the JSON');
+      budget.spend(json.length / 8);
+      return jsonParse(json, textOf(path, 'the path'));
+    },
+  },
 };
 
 /** Counts bytes, as Go does. One index cuts the beginning off; what is out of range leaves the text as it is. */

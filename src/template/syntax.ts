@@ -13,7 +13,7 @@ export class TemplateSyntaxError extends Error {
 
 /** A template that fails on one container. */
 export class EvaluationError extends Error {
-  override readonly name = 'EvaluationError';
+  override readonly name: string = 'EvaluationError';
 }
 
 /** Pipelines are calls here: `a | f x` is `f x a`. */

@@ -34,9 +34,9 @@ export function isObject(value: Value): value is Readonly<Record<string, Value>>
 }
 
 /** Go's truth: false for false, 0, nothing, and what has no elements; structs are true. */
-export function isTrue(value: Value, isMap: IsMap): boolean {
+export function isTrue(value: Value, env: Environment): boolean {
   if (Array.isArray(value)) return value.length > 0;
-  if (isObject(value)) return !isMap(value) || Object.keys(value).length > 0;
+  if (isObject(value)) return !env.isMap(value) || keysOf(value, env).length > 0;
   return Boolean(value);
 }
 
@@ -45,12 +45,42 @@ export function print(value: Value, env: Environment): string {
   env.budget.spend();
   if (value === undefined) return '<no value>';
   if (value === null) return '<nil>';
-  if (Array.isArray(value)) return `[${value.map((item) => print(item, env)).join(' ')}]`;
-  if (!isObject(value)) return String(value);
-  const keys = Object.keys(value).sort();
+  if (Array.isArray(value))
+    return `[${spaced(
+      value.map((item) => print(item, env)),
+      env,
+    )}]`;
+  if (!isObject(value)) {
+    const text = String(value);
+    env.budget.spendText(text.length);
+    return text;
+  }
+  const keys = sortedKeys(value, env);
   return keys.length === 0 && !env.isMap(value)
     ? '{}'
-    : `map[${keys.map((key) => `${key}:${print(value[key], env)}`).join(' ')}]`;
+    : `map[${spaced(
+        keys.map((key) => `${key}:${print(value[key], env)}`),
+        env,
+      )}]`;
+}
+
+function spaced(parts: readonly string[], env: Environment): string {
+  env.budget.spendText(parts.reduce((sum, part) => sum + part.length + 1, 0));
+  return parts.join(' ');
+}
+
+/** In the order in which Go goes through a map. */
+export function sortedKeys(map: Readonly<Record<string, Value>>, env: Environment): readonly string[] {
+  const keys = keysOf(map, env);
+  env.budget.spend(keys.length * 3);
+  return keys.sort();
+}
+
+/** To go through the keys of a map with thousands takes a while. */
+export function keysOf(map: Readonly<Record<string, Value>>, { budget }: Environment): string[] {
+  const keys = Object.keys(map);
+  budget.spend(keys.length);
+  return keys;
 }
 
 /** What Go calls the kind of a value, in words. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ContainerSnapshot } from '../../src/docker/index.ts';
 import { derive, joinedContainer, needsImageTags, parseTagTemplate } from '../../src/services/index.ts';
-import { OPTIONS, snapshot } from './snapshots.ts';
+import { deriveSample, OPTIONS, only, snapshot, told } from './snapshots.ts';
 
 const TAGS = parseTagTemplate(
   '{{ .Config.Image }},{{ index .Config.Labels "a" }},{{ range .Mounts }}{{ . }}{{ end }},{{ .State }}',
@@ -141,4 +141,108 @@ test('deriving throws on no snapshot, and its services are well-formed (property
 test('a joined container that is the container itself ends', () => {
   const self = snapshot({ networkMode: 'container:self', id: 'self' });
   expect(derive(self, OPTIONS, { joined: self }).services).toHaveLength(1);
+});
+
+describe('one container gets so much, and no more', () => {
+  const many = (count: number, entry: (index: number) => [string, string]) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => entry(index + 1)));
+  const published = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`${index + 1}/tcp`, [`${index + 1}`]]));
+
+  test('1,000 ports', () => {
+    const derivation = deriveSample({ published: published(1_200), exposed: ['5/udp'] });
+    expect(derivation.services).toHaveLength(1_000);
+    expect(told(derivation)).toEqual(['it has more than 1000 ports; those beyond are not registered.']);
+  });
+
+  test('ports that are published come before those that are exposed only', () => {
+    const exposed = Object.keys(published(5_000));
+    const { services } = deriveSample({ exposed, published: { '6379/tcp': ['16379'] } });
+    expect(services.map(({ port }) => port)).toEqual([16_379]);
+  });
+
+  test('a label that asks for too much is dropped and named, and the rest stands', () => {
+    const labels = {
+      ...many(10_000, (index) => [`l${index}`, 'v']),
+      SERVICE_TAGS: 'a,{{ range .Config.Labels }}{{ range $.Config.Labels }}{{ end }}{{ end }},b',
+      SERVICE_OWNER: 'team',
+    };
+    const derivation = deriveSample({ labels });
+    expect(derivation.services[0]).toMatchObject({ name: 'redis', tags: ['a'], meta: { owner: 'team' } });
+    expect(told(derivation)).toEqual([
+      '"SERVICE_TAGS" asks for more work than one container gets, and what is not done is left out.',
+    ]);
+  });
+
+  test('a label for each of a thousand ports: those that the budget does not reach are named in one warning', () => {
+    const labels = many(1_000, (port) => [
+      `SERVICE_${port}_TAGS`,
+      `{{ range .Config.Env }}{{ . }}{{ end }}p${port}`.repeat(9),
+    ]);
+    const derivation = deriveSample({ published: published(1_000), labels });
+    expect(derivation.services).toHaveLength(1_000);
+    expect(derivation.services[0]?.tags).toEqual(['p1'.repeat(9)]);
+    expect(told(derivation)).toEqual([expect.stringMatching(/^"SERVICE_\d+_TAGS".* and \d+ more ask for more work/)]);
+  });
+
+  test('names and IDs of 255 bytes', () => {
+    const long = 'é'.repeat(128);
+    const derivation = deriveSample({ labels: { SERVICE_NAME: long, SERVICE_ID: long } });
+    expect(derivation.services[0]).toMatchObject({ name: 'redis', id: 'node1:web:6379' });
+    expect(told(derivation).map((sentence) => sentence.replace(/"é+…"/, '"…"'))).toEqual([
+      '"SERVICE_ID" is "…", which is longer than the 255 bytes of an ID; it is ignored.',
+      '"SERVICE_NAME" is "…", which is longer than the 255 bytes of a name; it is ignored.',
+    ]);
+    expect(only({ labels: { SERVICE_NAME: 'x'.repeat(255) } }).name).toBe('x'.repeat(255));
+    const unnamed = deriveSample({ name: 'x'.repeat(300) });
+    expect(unnamed.services).toEqual([]);
+    expect(unnamed.ignored).toEqual([
+      { port: '6379/tcp', reason: 'its ID would have more than 255 bytes; set SERVICE_ID to a shorter one' },
+    ]);
+  });
+
+  test('tags of 1,000 bytes, and 1,000 of them', () => {
+    const long = deriveSample({ labels: { SERVICE_TAGS: `a,${'x'.repeat(1_001)},b` } });
+    expect(long.services[0]?.tags).toEqual(['a', 'b']);
+    expect(told(long)).toEqual(['"SERVICE_TAGS" has tags of more than 1000 bytes, which are left out.']);
+    const count = deriveSample({
+      labels: { SERVICE_TAGS: Array.from({ length: 1_500 }, (_, index) => `t${index}`).join(',') },
+    });
+    expect(count.services[0]?.tags).toHaveLength(1_000);
+    expect(told(count)).toEqual(['"SERVICE_TAGS" has tags beyond the first 1000, which are left out.']);
+  });
+
+  test('metadata as Consul takes it: 64 pairs, keys of 128 characters, values of 512 bytes', () => {
+    const labels = {
+      ...many(70, (index) => [`SERVICE_X${String(index).padStart(2, '0')}`, 'v']),
+      SERVICE_CHECK_HTTP: '/',
+    };
+    const count = deriveSample({ labels });
+    expect(Object.keys(count.services[0]?.meta ?? {})).toHaveLength(64);
+    expect(count.services[0]).toMatchObject({ meta: { check_http: '/', x63: 'v' }, check: { type: 'http' } });
+    expect(told(count)).toEqual([
+      '"SERVICE_X64", "SERVICE_X65", "SERVICE_X66", "SERVICE_X67", "SERVICE_X68", "SERVICE_X69", "SERVICE_X70" are beyond the 64 pairs of a service\'s metadata, and left out.',
+    ]);
+    const size = deriveSample({
+      labels: { SERVICE_A: 'x'.repeat(513), [`SERVICE_${'B'.repeat(129)}`]: 'v', SERVICE_C: 'v' },
+    });
+    expect(size.services[0]?.meta).toEqual({ c: 'v' });
+    expect(told(size)).toHaveLength(2);
+  });
+
+  test('4,096 characters of headers, which are read once', () => {
+    const labels = { SERVICE_CHECK_HTTP: '/', SERVICE_CHECK_HTTP_HEADER: 'A: n|'.repeat(20_000) };
+    const derivation = deriveSample({ labels });
+    expect(derivation.services[0]?.check).not.toHaveProperty('headers');
+    expect(told(derivation)).toEqual([
+      expect.stringMatching(/"SERVICE_CHECK_HTTP_HEADER" is .* longer than 4096 characters/),
+    ]);
+    const fit = deriveSample({
+      labels: { ...labels, SERVICE_CHECK_HTTP_HEADER: 'A: n|'.repeat(800) },
+      published: published(1_000),
+    });
+    const headers = fit.services.map(({ check }) => (check?.type === 'http' ? check.headers : undefined));
+    expect(headers[0]?.A).toHaveLength(800);
+    expect(new Set(headers).size).toBe(1);
+  });
 });
