@@ -60,7 +60,7 @@ export class Catalogue {
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
-    this.store = new Store({ name: options.nodeName, address: options.nodeAddress ?? '127.0.0.1' });
+    this.store = new Store({ name: options.nodeName, address: options.nodeAddress ?? '127.0.0.1' }, Date.now());
   }
 
   /** The ports that it listens on, while it is started. */

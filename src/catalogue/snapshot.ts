@@ -13,6 +13,12 @@ const VERSION = 1;
 /** Milliseconds that changes are gathered for. */
 const GATHER = 1_000;
 
+interface Snapshot {
+  /** The store's, when it was written; 0 where the file is of a version that did not keep it. */
+  readonly index: number;
+  readonly services: readonly Saved[];
+}
+
 interface Saved {
   readonly service: Service;
   readonly check?: { readonly status: HealthStatus; readonly output: string };
@@ -26,10 +32,11 @@ export async function restoreSnapshot(file: string, store: Store, log: Logger): 
   try {
     const text = await read(file);
     if (text === undefined) return;
-    const saved = parseSnapshot(text, store.node.name);
-    for (const { service, check } of saved) store.restore(service, check);
+    const { index, services } = parseSnapshot(text, store.node.name);
+    store.continueFrom(index);
+    for (const { service, check } of services) store.restore(service, check);
     log.info(
-      { file, services: saved.length },
+      { file, services: services.length },
       'answering with what ran before the restart, until Docker was looked at',
     );
   } catch (error) {
@@ -40,7 +47,7 @@ export async function restoreSnapshot(file: string, store: Store, log: Logger): 
   }
 }
 
-/** Writes the file soon after each change of the store. */
+/** Writes the file soon after the start, which has a new index, and after each change of the store. */
 export class SnapshotWriter {
   readonly #file: string;
   readonly #store: Store;
@@ -58,18 +65,22 @@ export class SnapshotWriter {
 
   start(): void {
     this.#store.listen(({ kind }) => {
-      if (kind === 'output') return;
-      this.#changed = true;
-      this.#work ??= this.#writeSoon().finally(() => {
-        this.#work = undefined;
-      });
+      if (kind !== 'output') this.#schedule();
     }, this.#stopped.signal);
+    this.#schedule();
   }
 
   /** Writes what was not written yet, and ends. */
   async close(): Promise<void> {
     this.#stopped.abort();
     await this.#work;
+  }
+
+  #schedule(): void {
+    this.#changed = true;
+    this.#work ??= this.#writeSoon().finally(() => {
+      this.#work = undefined;
+    });
   }
 
   async #writeSoon(): Promise<void> {
@@ -101,18 +112,22 @@ export function formatSnapshot(store: Store): string {
     const own = checks.find(({ id }) => id === checkId(service.id));
     return own === undefined ? { service } : { service, check: { status: own.status, output: own.output } };
   });
-  return JSON.stringify({ registrator: VERSION, node: store.node.name, services });
+  return JSON.stringify({ registrator: VERSION, node: store.node.name, index: store.index, services });
 }
 
 /** @throws Error with a sentence where it is not what `formatSnapshot` gives, or another host's */
-export function parseSnapshot(text: string, node: string): readonly Saved[] {
-  const { registrator, node: of, services } = Object(JSON.parse(text)) as Record<string, unknown>;
+export function parseSnapshot(text: string, node: string): Snapshot {
+  const { registrator, node: of, index = 0, services } = Object(JSON.parse(text)) as Record<string, unknown>;
   if (registrator !== VERSION || !Array.isArray(services)) throw new Error('It is no snapshot of this version.');
   if (of !== node) throw new Error(`It is the snapshot of another host, ${String(of).slice(0, 100)}.`);
-  return services.map((saved, i) => {
-    if (!isSaved(saved)) throw new Error(`Its service number ${i + 1} is none.`);
-    return saved;
-  });
+  if (!whole(index)) throw new Error('Its index is none.');
+  return {
+    index: index as number,
+    services: services.map((saved, i) => {
+      if (!isSaved(saved)) throw new Error(`Its service number ${i + 1} is none.`);
+      return saved;
+    }),
+  };
 }
 
 /** Regular files only: to open a pipe would wait for its other end. */

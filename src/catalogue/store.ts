@@ -10,6 +10,8 @@ export interface Node {
   readonly name: string;
   readonly address: string;
   readonly datacenter: string;
+  /** The catalogue's first index: the node is there from the beginning, and stays as it is. */
+  readonly index: number;
 }
 
 /** A registered service. Never changed in place: a change makes a new one. */
@@ -38,25 +40,53 @@ export interface Change {
 /** What one group of readers sees of the catalogue; each has an index of its own, so that it is woken for its own changes only. */
 export type Topic = 'node' | 'services' | 'checks' | 'all' | { readonly service: string };
 
+/** More changes than are made between two writings of the snapshot file. */
+const UNSAVED_CHANGES = 100_000;
+
 /** The catalogue's state. No I/O and no clock; whoever reads it sees every change that was made before. */
 export class Store {
-  readonly node: Node;
+  #node: Node;
   readonly #instances = new Map<string, Instance>();
   /** By lower-case service name, then ID: Consul's look-ups by name do not mind case. */
   readonly #byName = new Map<string, Map<string, Instance>>();
   readonly #nameIndex = new Map<string, number>();
   readonly #withdrawn = new Map<string, Service>();
   readonly #listeners = new Set<(change: Change) => void>();
-  /** Consul's indexes start above 0, which would mean "do not wait". */
-  #index = 1;
-  #servicesIndex = 1;
-  #checksIndex = 1;
+  #index: number;
+  #servicesIndex: number;
+  #checksIndex: number;
   /** Of the last change that left a name without instances: the index of every name that has none. */
-  #extinctIndex = 1;
+  #extinctIndex: number;
 
-  constructor(node: { readonly name: string; readonly address: string; readonly datacenter?: string }) {
+  /**
+   * @param first the first index: the clock in milliseconds. A thousand changes a second would have to be made without a
+   * pause for the indexes of the next start to be lower, and clients wait for an index to be above the one they know.
+   * Above 0, which would mean "do not wait".
+   */
+  constructor(node: { readonly name: string; readonly address: string; readonly datacenter?: string }, first = 1) {
     const { name, address, datacenter = 'dc1' } = node;
-    this.node = { id: uuidOf(name), name, address, datacenter };
+    this.#node = { id: uuidOf(name), name, address, datacenter, index: first };
+    this.#index = first;
+    this.#servicesIndex = first;
+    this.#checksIndex = first;
+    this.#extinctIndex = first;
+  }
+
+  get node(): Node {
+    return this.#node;
+  }
+
+  /**
+   * Begins above the last index of an earlier life, though the clock be behind it: it was set back. For an empty store.
+   */
+  continueFrom(last: number): void {
+    if (last < this.#index) return;
+    const first = last + UNSAVED_CHANGES;
+    this.#node = { ...this.#node, index: first };
+    this.#index = first;
+    this.#servicesIndex = first;
+    this.#checksIndex = first;
+    this.#extinctIndex = first;
   }
 
   /** Grows with each change, and never shrinks: Consul's `X-Consul-Index`. */
@@ -93,8 +123,7 @@ export class Store {
   }
 
   indexOf(topic: Topic): number {
-    // There is one node, and it stays as it is.
-    if (topic === 'node') return 1;
+    if (topic === 'node') return this.#node.index;
     if (topic === 'services') return this.#servicesIndex;
     if (topic === 'checks') return this.#checksIndex;
     if (topic === 'all') return this.#index;

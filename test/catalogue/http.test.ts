@@ -336,6 +336,45 @@ test('an index that is old, none, or of an earlier life is answered at once', as
   }
 });
 
+test('an index between that of the topic and that of the whole catalogue is of an earlier life, too', async () => {
+  store.put(service());
+  for (let i = 0; i < 10; i++) store.put(service({ id: `other-${i}`, name: 'other' }));
+  expect(store.index).toBe(12);
+  expect((await call('/v1/health/service/redis?index=7&wait=60s')).index).toBe(2);
+});
+
+test('a blocking query wakes when its own answer changed, and not otherwise', async () => {
+  store.put(service({ id: 'a', check: { type: 'ttl', ttl: '1h' }, tags: ['x'] }));
+  store.put(service({ id: 'b', check: { type: 'ttl', ttl: '1h', initialStatus: 'passing' }, tags: ['y'] }));
+  const woken: string[] = [];
+  const ask = async (path: string) => {
+    const { index } = await call(path);
+    const { signal } = stop;
+    await call(`${path}${path.includes('?') ? '&' : '?'}index=${index}&wait=60s`, { signal });
+    woken.push(path);
+  };
+  const stop = new AbortController();
+  const paths = [
+    '/v1/catalog/service/redis',
+    '/v1/catalog/node/node1',
+    '/v1/catalog/node-services/node1',
+    '/v1/health/connect/redis',
+    '/v1/health/service/redis?tag=y',
+    '/v1/health/service/redis?passing',
+    '/v1/health/state/warning',
+    '/v1/health/state/any',
+  ];
+  const before = store.listenerCount;
+  const asked = paths.map((path) => ask(path).catch(() => undefined));
+  await eventually(() => store.listenerCount === before + paths.length);
+  store.setCheck('a', 'warning', 'slow');
+  await eventually(() => woken.length >= 2);
+  await call('/v1/catalog/services');
+  expect(woken.sort()).toEqual(['/v1/health/state/any', '/v1/health/state/warning']);
+  stop.abort();
+  await Promise.all(asked);
+});
+
 test('a service that comes, goes and comes wakes its watcher each time', async () => {
   const watch = (index: number) => call(`/v1/health/service/redis?index=${index}&wait=10s`);
   const first = await call('/v1/health/service/redis');

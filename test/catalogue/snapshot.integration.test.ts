@@ -67,9 +67,13 @@ test('after a restart it answers at once with what it held, health included', as
 test('the file is written soon after a change, for its owner only, and nothing else lies beside it', async () => {
   const { store } = await start();
   store.put(service({ id: 'a' }));
-  await eventuallyPasses(async () => expect(parseSnapshot(await readFile(file, 'utf8'), 'node1')).toHaveLength(1));
+  await eventuallyPasses(async () =>
+    expect(parseSnapshot(await readFile(file, 'utf8'), 'node1').services).toHaveLength(1),
+  );
   for (let i = 0; i < 50; i++) store.put(service({ id: `b${i}` }));
-  await eventuallyPasses(async () => expect(parseSnapshot(await readFile(file, 'utf8'), 'node1')).toHaveLength(51));
+  await eventuallyPasses(async () =>
+    expect(parseSnapshot(await readFile(file, 'utf8'), 'node1').services).toHaveLength(51),
+  );
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await readdir(folder)).toEqual(['snapshot.json']);
 });
@@ -91,7 +95,7 @@ test('a link where the new file is prepared is not followed', async () => {
   store.put(service());
   await open[0]?.stop();
   expect(await readFile(other, 'utf8')).toBe('precious');
-  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1')).toHaveLength(1);
+  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1').services).toHaveLength(1);
 });
 
 test.each([
@@ -113,7 +117,7 @@ test.each([
   expect(warnings()).toMatchObject([{ msg: expect.stringContaining('cannot be used'), err: expect.any(String) }]);
   store.put(service());
   await open[0]?.stop();
-  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1')).toHaveLength(1);
+  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1').services).toHaveLength(1);
 });
 
 function snapshotOf(over: object): string {
@@ -171,7 +175,7 @@ test('what was written is read back the same', () => {
     service({ id: 'e', check: { type: 'tcp', target: 'x:1' }, protocol: 'sctp' }),
   ];
   for (const each of services) store.put(each);
-  expect(parseSnapshot(formatSnapshot(store), 'node1').map((saved) => saved.service)).toEqual(services);
+  expect(parseSnapshot(formatSnapshot(store), 'node1').services.map((saved) => saved.service)).toEqual(services);
 });
 
 test('what Docker confirms loses its mark and wakes nobody; what it does not is removed once all was looked at', async () => {
@@ -217,5 +221,5 @@ test('what Docker confirms loses its mark and wakes nobody; what it does not is 
   await running;
   await registry.close();
   expect(warnings()).toEqual([]);
-  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1')).toHaveLength(1);
+  expect(parseSnapshot(await readFile(file, 'utf8'), 'node1').services).toHaveLength(1);
 });

@@ -47,7 +47,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   {
     path: '/catalog/node/*',
     needs: 'node name',
-    topic: () => 'all',
+    topic: () => 'services',
     read: (store, name, query) => {
       if (!isNode(store, name)) return null;
       const services = query.filtered(store.all().map(nodeService));
@@ -57,7 +57,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   {
     path: '/catalog/node-services/*',
     needs: 'node name',
-    topic: () => 'all',
+    topic: () => 'services',
     read: (store, name, query) =>
       isNode(store, name) ? { Node: node(store.node), Services: query.filtered(store.all().map(nodeService)) } : null,
   },

@@ -12,10 +12,8 @@ const SERF_PORT = 8301;
 const SERVER_PORT = 8300;
 
 const NODE_META = { 'consul-network-segment': '' };
-/** The node is there from the first index on. */
-const NODE_INDEX = 1;
 
-export function node({ id, name, address, datacenter }: Node) {
+export function node({ id, name, address, datacenter, index }: Node) {
   return {
     ID: id,
     Node: name,
@@ -23,8 +21,8 @@ export function node({ id, name, address, datacenter }: Node) {
     Datacenter: datacenter,
     TaggedAddresses: nodeAddresses(address),
     Meta: NODE_META,
-    CreateIndex: NODE_INDEX,
-    ModifyIndex: NODE_INDEX,
+    CreateIndex: index,
+    ModifyIndex: index,
   };
 }
 
@@ -123,7 +121,7 @@ export function check(state: CheckState, { service }: Instance, store: Store) {
 }
 
 /** The check that says that the node itself is there. */
-export function serfHealth({ name }: Node) {
+export function serfHealth({ name, index }: Node) {
   return {
     Node: name,
     CheckID: 'serfHealth',
@@ -136,8 +134,8 @@ export function serfHealth({ name }: Node) {
     ServiceTags: [],
     Type: '',
     Definition: {},
-    CreateIndex: NODE_INDEX,
-    ModifyIndex: NODE_INDEX,
+    CreateIndex: index,
+    ModifyIndex: index,
   };
 }
 
