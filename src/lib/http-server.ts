@@ -9,8 +9,8 @@ export interface HttpServerOptions {
   readonly maxConnections: number;
   /** Milliseconds that an idle connection is kept; Node's 5 seconds where absent. */
   readonly keepAlive?: number;
-  /** For what no route is there. */
-  readonly otherwise: (request: HttpRequest) => HttpAnswer;
+  /** For what no route is there. `allowed` tells the methods that a path has routes for, as in `OPTIONS,GET`; '' for none. */
+  readonly otherwise: (request: HttpRequest, allowed: (path: string) => string) => HttpAnswer;
   /** For what a route throws. */
   readonly failed: (error: unknown) => HttpAnswer;
 }
@@ -88,10 +88,15 @@ export class HttpServer {
     if (body === undefined) return sentence(413, 'The request is too long.', { Connection: 'close' });
     const request = { method, path, rest: '', query, headers, body, signal };
     const found = this.#find(method === 'HEAD' ? 'GET' : method, path);
-    if (found === undefined) return this.#options.otherwise(request);
+    if (found === undefined) return this.#options.otherwise(request, (of) => this.#allowed(of));
     const rest = decoded(found.rest);
     if (rest === undefined) return sentence(400, `The path is wrongly encoded: ${path.slice(0, 256)}`);
     return found.route.answer({ ...request, rest });
+  }
+
+  #allowed(path: string): string {
+    const methods = ['GET', 'PUT'].filter((method) => this.#find(method, path) !== undefined);
+    return methods.length === 0 ? '' : ['OPTIONS', ...methods].join();
   }
 
   /** The route of this very path, or else the one with the longest beginning. */

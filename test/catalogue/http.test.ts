@@ -243,20 +243,27 @@ test.each([
   ['/v1/catalog/services?index=abc', 400, 'Invalid index'],
   ['/v1/catalog/services?index=1&wait=soon', 400, 'Invalid wait time'],
   ['/v1/catalog/service/', 400, 'Missing service name'],
+  [
+    '/v1/catalog/services?ns=x',
+    400,
+    'Bad request: Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature',
+  ],
+  [
+    '/v1/catalog/services?partition=x',
+    400,
+    'Bad request: Invalid query parameter: "partition" - Partitions are a Consul Enterprise feature',
+  ],
   ['/v1/health/service/redis?filter=a%20b', 400, 'The filter is wrong at "b" (character 3).'],
 ])('%s is refused in words', async (path, status, text) => {
   expect(await call(path)).toMatchObject({ status, text });
 });
 
-test.each(['/v1/nope', '/v2/catalog/services', '/v1/kv/a', '/v1'])(
-  '%s is not there, and a sentence says so',
-  async (path) => {
-    const { status, text, headers } = await call(path);
-    expect(status).toBe(404);
-    expect(text).toBe(`There is no ${path} here: registrator's embedded catalogue has Consul's read API only.`);
-    expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
-  },
-);
+test.each(['/v1/nope', '/v2/catalog/services', '/v1'])('%s is not there, and a sentence says so', async (path) => {
+  const { status, text, headers } = await call(path);
+  expect(status).toBe(404);
+  expect(text).toBe(`There is no ${path} here: registrator's embedded catalogue has Consul's read API only.`);
+  expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+});
 
 test.each([
   ['PUT', '/v1/agent/service/register'],
@@ -267,6 +274,44 @@ test.each([
   const { status, text } = await call(path, { method, body: '{"Name":"x"}' });
   expect(status).toBe(405);
   expect(text).toContain('read-only');
+});
+
+test('the key-value store is an empty one: a client that waits for a key waits', async () => {
+  for (const path of ['/v1/kv/a/b', '/v1/kv/a?raw', '/v1/kv/a?recurse', '/v1/kv/a?keys', '/v1/kv/?recurse']) {
+    const { status, text, index, headers } = await call(path);
+    expect([path, status, text, index]).toEqual([path, 404, '', 1]);
+    expect([headers.get('x-consul-knownleader'), headers.get('x-consul-lastcontact')]).toEqual(['true', '0']);
+  }
+  expect(await get('/v1/kv/?keys')).toEqual([]);
+  expect(await call('/v1/kv/')).toMatchObject({ status: 400, text: 'Missing key name' });
+  const before = performance.now();
+  store.put(service());
+  expect((await call('/v1/kv/a?index=1&wait=200ms')).index).toBe(1);
+  expect(performance.now() - before).toBeGreaterThan(190);
+  // The index of an earlier life is answered at once.
+  expect((await call('/v1/kv/a?index=77&wait=60s')).index).toBe(1);
+});
+
+test.each([
+  ['stale', 'stale'],
+  ['consistent', 'consistent'],
+  ['near=_agent&merge-central-config', 'leader'],
+])('?%s is told of in the headers that newer clients read', async (query, consistency) => {
+  const { headers } = await call(`/v1/health/service/redis?${query}&cached`);
+  expect(headers.get('x-consul-effective-consistency')).toBe(consistency);
+  expect(headers.get('x-consul-query-backend')).toBe('blocking-query');
+  expect(headers.get('x-cache')).toBe('MISS');
+});
+
+test.each([
+  ['/v1/catalog/service', '/v1/catalog/service/'],
+  ['/v1/health/service?tag=a', '/v1/health/service/?tag=a'],
+  ['/v1/kv', '/v1/kv/'],
+  ['/v1//catalog/services', '/v1/catalog/services'],
+  ['//evil.example/v1', '/evil.example/v1'],
+])('%s is sent on to %s', async (path, to) => {
+  const { status, headers } = await call(path, { redirect: 'manual' });
+  expect([status, headers.get('location')]).toEqual([301, to]);
 });
 
 test('applications report their TTL checks', async () => {

@@ -1,22 +1,9 @@
 import type { HealthStatus } from '../../services/index.ts';
 import { worst } from '../checks/state.ts';
 import type { Instance, Store } from '../store.ts';
+import { Outcome } from './endpoint.ts';
 import { ApiError } from './error.ts';
 import { agentService, check } from './shapes.ts';
-
-/** An answer whose HTTP status says something too. */
-export class Outcome {
-  readonly status: number;
-  readonly body: unknown;
-  /** What `?format=text` gets instead. */
-  readonly text: string;
-
-  constructor(status: number, body: unknown, text: string) {
-    this.status = status;
-    this.body = body;
-    this.text = text;
-  }
-}
 
 /** As Consul's agent has it: what a load balancer reads without looking at the body. */
 const STATUS = { passing: 200, warning: 429, critical: 503 } as const satisfies Record<HealthStatus, number>;

@@ -1,6 +1,9 @@
+import type { HealthStatus } from '../../services/index.ts';
 import type { CheckState } from '../checks/state.ts';
-import type { Instance, Store, Topic } from '../store.ts';
+import type { Instance, Store } from '../store.ts';
 import { healthOfId, healthOfName } from './agent-health.ts';
+import { EMPTY } from './empty.ts';
+import { type Endpoint, Outcome } from './endpoint.ts';
 import { ApiError } from './error.ts';
 import type { QueryParameters } from './query.ts';
 import {
@@ -17,21 +20,6 @@ import {
   serfHealth,
   serviceEntry,
 } from './shapes.ts';
-
-/** One of Consul's read endpoints. */
-export interface Endpoint {
-  /** Under `/v1`; with `/*` at its end, the rest of the path is a name, slashes included. */
-  readonly path: string;
-  /** What the endpoint is asked for, for the sentence where it is missing. */
-  readonly needs?: string;
-  /** What a blocking query waits for; absent: the endpoint has no index. */
-  readonly topic?: (name: string) => Topic;
-  /** Of what there is now: what `?hash=` waits to differ (Consul's hash-based blocking query). */
-  readonly hash?: (store: Store, name: string) => string | undefined;
-  /** Whether `filter=` counts here. */
-  readonly filters?: boolean;
-  readonly read: (store: Store, name: string, query: QueryParameters) => unknown;
-}
 
 export const ENDPOINTS: readonly Endpoint[] = [
   { path: '/catalog/datacenters', read: ({ node: { datacenter } }) => [datacenter] },
@@ -59,7 +47,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
     needs: 'node name',
     topic: () => 'services',
     read: (store, name, query) =>
-      isNode(store, name) ? { Node: node(store.node), Services: query.filtered(store.all().map(nodeService)) } : null,
+      isNode(store, name)
+        ? { Node: node(store.node), Services: query.filtered(store.all().map(nodeService)) }
+        : { Node: null, Services: null },
   },
   {
     path: '/health/service/*',
@@ -94,8 +84,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
     filters: true,
     read: (store, state) => allChecks(store).filter(({ Status }) => state === 'any' || Status === state),
   },
-  { path: '/catalog/connect/*', topic: () => 'services', read: () => [] },
-  { path: '/health/connect/*', topic: () => 'services', read: () => [] },
   { path: '/agent/self', read: (store) => self(store) },
   { path: '/agent/members', read: (store) => [member(store.node)] },
   {
@@ -123,9 +111,47 @@ export const ENDPOINTS: readonly Endpoint[] = [
   },
   { path: '/agent/health/service/id/*', read: (store, id) => healthOfId(store, id) },
   { path: '/agent/health/service/name/*', read: (store, name) => healthOfName(store, name) },
+  { path: '/internal/ui/services', topic: () => 'checks', filters: true, read: uiServices },
+  { path: '/internal/ui/nodes', topic: () => 'all', filters: true, read: (store) => [uiNode(store)] },
+  {
+    path: '/internal/ui/node/*',
+    needs: 'node name',
+    topic: () => 'all',
+    read: (store, name) => (isNode(store, name) ? uiNode(store) : new Outcome(404, undefined, '')),
+  },
   { path: '/status/leader', read: (store) => leader(store.node) },
   { path: '/status/peers', read: (store) => [leader(store.node)] },
+  ...EMPTY,
 ];
+
+/** For Consul's own page: each name with how its checks stand, that of the node counted for each instance's node. */
+function uiServices(store: Store): unknown[] {
+  const names = [...new Set(store.all().map(({ service }) => service.name))].sort();
+  return names.map((name) => {
+    const instances = store.named(name);
+    const checks = instances.flatMap((instance) => instance.checks);
+    const count = (status: HealthStatus) => checks.filter((check) => check.status === status).length;
+    const tags = [...new Set(instances.flatMap(({ service }) => service.tags))].sort();
+    return {
+      Name: name,
+      Tags: tags.length === 0 ? null : tags,
+      Nodes: [store.node.name],
+      InstanceCount: instances.length,
+      ChecksPassing: count('passing') + 1,
+      ChecksWarning: count('warning'),
+      ChecksCritical: count('critical'),
+      ExternalSources: null,
+      GatewayConfig: {},
+    };
+  });
+}
+
+function uiNode(store: Store): unknown {
+  const { id, name, address } = store.node;
+  const { TaggedAddresses, Meta } = node(store.node);
+  const services = store.all().map(nodeService);
+  return { ID: id, Node: name, Address: address, TaggedAddresses, Meta, Services: services, Checks: allChecks(store) };
+}
 
 const isNode = (store: Store, name: string) => name.toLowerCase() === store.node.name.toLowerCase();
 

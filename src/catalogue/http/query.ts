@@ -6,6 +6,12 @@ import { parseFilter } from './filter.ts';
 const DEFAULT_WAIT = 5 * 60_000;
 const MAX_WAIT = 10 * 60_000;
 
+/** Everything is in the default one of each. */
+const ENTERPRISE = [
+  ['ns', 'Namespaces'],
+  ['partition', 'Partitions'],
+] as const;
+
 /** The parameters that all of Consul's read endpoints take. */
 export class QueryParameters {
   readonly #raw: URLSearchParams;
@@ -36,13 +42,26 @@ export class QueryParameters {
     throw new ApiError(400, `Invalid value for ?${key}`);
   }
 
-  /** Refuses what Consul refuses of any query: another datacenter, contradictory consistency. */
+  /** What Consul calls the consistency that an answer has; here each is as true as the next. */
+  get consistency(): 'stale' | 'consistent' | 'leader' {
+    return this.has('stale') ? 'stale' : this.has('consistent') ? 'consistent' : 'leader';
+  }
+
+  /** Refuses what Consul refuses of any query: another datacenter, contradictory consistency, what Enterprise has. */
   check(datacenter: string): void {
     if (this.has('stale') && this.has('consistent')) {
       throw new ApiError(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.');
     }
     const dc = this.one('dc');
     if (dc !== undefined && dc !== '' && dc !== datacenter) throw new ApiError(500, 'No path to datacenter');
+    for (const [key, what] of ENTERPRISE) {
+      const value = this.one(key) ?? '';
+      if (value === '' || value === 'default') continue;
+      throw new ApiError(
+        400,
+        `Bad request: Invalid query parameter: "${key}" - ${what} are a Consul Enterprise feature`,
+      );
+    }
   }
 
   /** `?index=`: wait for a change after it. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { HttpAnswer, HttpRequest } from '../../lib/http/route.ts';
+import { type HttpAnswer, type HttpRequest, sentence } from '../../lib/http/route.ts';
 import type { Store, Topic } from '../store.ts';
-import { Outcome } from './agent-health.ts';
-import type { Endpoint } from './endpoints.ts';
+import { type Endpoint, Outcome } from './endpoint.ts';
 import { ApiError } from './error.ts';
 import { QueryParameters } from './query.ts';
 
@@ -10,6 +9,7 @@ import { QueryParameters } from './query.ts';
 export async function answerOf(endpoint: Endpoint, store: Store, request: HttpRequest): Promise<HttpAnswer> {
   const { rest: name, signal } = request;
   const query = new QueryParameters(request.query);
+  if (request.method === 'HEAD') return sentence(405, 'method HEAD not allowed', { Allow: 'OPTIONS,GET' });
   if (endpoint.needs !== undefined && name === '') throw new ApiError(400, `Missing ${endpoint.needs}`);
   query.check(store.node.datacenter);
   const read = () => rendered(endpoint, store, name, query);
@@ -26,6 +26,9 @@ export async function answerOf(endpoint: Endpoint, store: Store, request: HttpRe
     'X-Consul-Index': String(store.indexOf(topic)),
     'X-Consul-KnownLeader': 'true',
     'X-Consul-LastContact': '0',
+    'X-Consul-Effective-Consistency': query.consistency,
+    'X-Consul-Query-Backend': 'blocking-query',
+    ...(query.has('cached') ? { 'X-Cache': 'MISS' } : {}),
   });
 }
 
@@ -89,6 +92,9 @@ async function within(
 function rendered(endpoint: Endpoint, store: Store, name: string, query: QueryParameters): Rendered {
   const found = endpoint.read(store, name, query);
   if (!(found instanceof Outcome)) return json(200, endpoint.filters ? filtered(found, query) : found, query);
+  if (found.body === undefined) {
+    return found.text === '' ? { status: found.status, body: '' } : sentence(found.status, found.text);
+  }
   // As Consul's agent sends it: without a character set.
   if (query.one('format') === 'text') return { status: found.status, type: 'text/plain', body: found.text };
   return json(found.status, found.body, query);

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { type HttpAnswer, type HttpRequest, type HttpRoute, redirect, sentence } from '../../lib/http/route.ts';
 import { HttpServer } from '../../lib/http-server.ts';
 import type { Logger } from '../../lib/log/index.ts';
@@ -77,12 +78,22 @@ function front({ headers }: HttpRequest): HttpAnswer {
   return sentence(200, "This is registrator's embedded catalogue. Try /v1/catalog/services.", varies);
 }
 
-function otherwise({ method, path }: HttpRequest): HttpAnswer {
-  if (method !== 'GET' && method !== 'HEAD') {
-    return sentence(405, `method ${method} not allowed: ${READ_ONLY}`, { Allow: 'GET, HEAD' });
-  }
+/** What is not there, or not in this way: as Go's server of HTTP, which is Consul's, answers it. */
+function otherwise({ method, path, query }: HttpRequest, allowed: (path: string) => string): HttpAnswer {
+  const Allow = allowed(path);
+  if (method === 'OPTIONS' && Allow !== '') return { status: 200, headers: { Allow }, body: '' };
+  const reads = method === 'GET' || method === 'HEAD';
+  const clean = posix.normalize(path);
+  const better = clean !== path ? clean : Allow === '' && allowed(`${path}/`) !== '' ? `${path}/` : undefined;
+  if (reads && better?.startsWith('/')) return moved(better, query);
+  if (!reads) return sentence(405, `method ${method} not allowed: ${READ_ONLY}`, { Allow: Allow || 'OPTIONS,GET' });
   const asked = path.slice(0, 256);
   return sentence(404, `There is no ${asked} here: registrator's embedded catalogue has Consul's read API only.`);
+}
+
+function moved(path: string, query: URLSearchParams): HttpAnswer {
+  const Location = `${path.replace(/^\/+/, '/')}${query.size === 0 ? '' : `?${query}`}`;
+  return { status: 301, type: 'text/html; charset=utf-8', headers: { Location }, body: 'Moved Permanently\n' };
 }
 
 function failed(err: unknown, log: Logger): HttpAnswer {

@@ -33,7 +33,7 @@ export interface HttpRoute {
 }
 
 /** An answer of one sentence. */
-export const sentence = (status: number, body: string, headers: HttpAnswer['headers'] = {}): HttpAnswer => ({
+export const sentence = (status: number, body: string, headers: HttpAnswer['headers'] = {}) => ({
   status,
   type: 'text/plain; charset=utf-8',
   headers,
