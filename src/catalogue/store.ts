@@ -55,7 +55,10 @@ export class Store {
   #index: number;
   #servicesIndex: number;
   #checksIndex: number;
-  /** Of the last change that left a name without instances: the index of every name that has none. */
+  /**
+   * The index that a blocking query for a name without instances is given: that of the last change by which some name lost
+   * its last one. One for all of them, so that nothing has to be kept for names that are gone.
+   */
   #extinctIndex: number;
 
   /**
@@ -186,7 +189,7 @@ export class Store {
     return true;
   }
 
-  /** Removes a service for its own good, though its container runs: remembered until it is put or removed again. */
+  /** Removes a service whose check was critical for too long, though its container runs. Kept in mind until it is put or removed. */
   withdraw(id: string): void {
     const service = this.#instances.get(id)?.service;
     if (service === undefined) return;
@@ -194,7 +197,7 @@ export class Store {
     this.#withdrawn.set(id, service);
   }
 
-  /** What was withdrawn: nobody sees it, and nothing is to be done about it. */
+  /** What was withdrawn: no answer of the catalogue shows it. */
   withdrawn(): Service[] {
     return [...this.#withdrawn.values()];
   }

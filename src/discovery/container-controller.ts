@@ -167,7 +167,8 @@ export class ContainerController {
     const snapshot = await this.#docker.inspect(id, signal);
     if (snapshot === undefined) return this.#forget(id);
     this.#drains.note(snapshot);
-    // Should it go back, and the event of that be lost, the next listing would look like this one.
+    // The container has changed since it was listed. If it changes back and that event is lost, the next listing equals the
+    // last one, and would not make us look again: so the last one is forgotten.
     if (this.#listed.get(id)?.phase !== phaseOf(snapshot)) this.#listed.delete(id);
     if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
     this.#noteDependencies(snapshot);

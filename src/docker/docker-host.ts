@@ -184,8 +184,9 @@ function unlessRefused(error: unknown): undefined {
 }
 
 /**
- * What may come to be as it was, unlike networks and ports, whose IDs and addresses are new each time: a container's name,
- * state and health. So two listings may agree though the inspection between them saw something else.
+ * A container's name, state and health in one text, to compare an inspection with a listing. These can change and change
+ * back, so two equal listings do not prove that nothing happened between them. (Networks and ports cannot: their IDs and
+ * addresses are new each time.)
  */
 export function phaseOf({ Name, State }: ContainerSnapshot): string {
   return phase(Name, State?.Status, State?.Health?.Status);

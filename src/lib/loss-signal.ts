@@ -1,6 +1,9 @@
 import { unlessAborted } from './unless-aborted.ts';
 
-/** Tells whoever waits that something was lost; who waits no longer is forgotten. */
+/**
+ * How a registry says that what it wrote may be lost: `tell` wakes everybody who waits at that moment in `next`. A loss
+ * that nobody waits for is not kept, since the reconciler reads the registry anyway before it waits.
+ */
 export class LossSignal {
   readonly #waiters = new Set<(reason: string) => void>();
 

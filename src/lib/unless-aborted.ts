@@ -1,4 +1,7 @@
-/** The outcome of the work, or the reason of the first signal that aborts; the work itself goes on unheeded. */
+/**
+ * Settles as the work does, or rejects with the reason of the first signal that aborts. The work is not stopped by that:
+ * it runs on, and nobody sees its outcome. Leaves no listener on the signals.
+ */
 export async function unlessAborted<T>(work: Promise<T>, ...signals: readonly AbortSignal[]): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const listeners = signals.map((signal) => {

@@ -16,10 +16,11 @@ export interface QueueOptions {
 export type Work = (keys: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, Error>>;
 
 /**
- * Batches under way from which on another one waits until it is full: a server that is given a few keys at a time, as they
- * come, takes several times as long for all of them. Not one, for one may be without an answer until its time is over.
+ * With fewer batches under way than this, a batch starts with whatever keys wait; with as many or more, only a full one
+ * does. Many small batches would take a server several times as long as a few full ones. It is 2 and not 1, because a
+ * single batch may hang until its call times out, and the other keys must not wait for that.
  */
-const BUSY = 2;
+const BATCHES_BEFORE_FULL_ONES = 2;
 
 /**
  * A set of keys to be worked on, after client-go's workqueue: one key is in one batch at a time; marks during work
@@ -119,7 +120,7 @@ export class KeyedQueue {
     while (
       this.#work !== undefined &&
       !this.#paused &&
-      this.#waiting.size >= (this.#batches < BUSY ? 1 : this.#options.batchSize) &&
+      this.#waiting.size >= (this.#batches < BATCHES_BEFORE_FULL_ONES ? 1 : this.#options.batchSize) &&
       this.#batches < this.#options.concurrency &&
       !this.#signal?.aborted
     ) {

@@ -240,8 +240,9 @@ export class Reconciler {
   #markDifferences(lost: ReadonlySet<string> = new Set()): void {
     const now = performance.now();
     for (const key of new Set([...this.#wanted.keys, ...this.#actual.keys()])) {
-      // What waits out a failure or a dispute keeps waiting: the reading has not made it better. But what failed with an
-      // entry that is gone, such as to report its health, says nothing of registering it.
+      // A key that waits after a failure, or in a dispute, goes on waiting: reading the registry has not changed that. But if
+      // its entry has vanished there, the failure was with the old entry (its health could not be reported, say), and a new
+      // one is registered at once.
       const failed = this.#queue.failuresOf(key) > 0 && !lost.has(key);
       const waits = failed || !this.#disputes.mayMend(key, now);
       if (!waits && this.#difference(key) !== 'none') this.#queue.add(key);

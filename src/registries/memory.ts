@@ -129,7 +129,8 @@ class Memory implements Registry {
       // What Docker did not confirm yet is not right yet: it is to be registered again, or removed.
       return fromSnapshot ? { ...entry, content: 'from the snapshot' } : entry;
     });
-    // What asked to be taken out is as it should be: a restarted container's entry has another content.
+    // A service that took itself out of the catalogue (a check's deregister-after) counts as registered, or it would be put
+    // back at once. When its container restarts, the entry's content differs, and it is registered again.
     return [...held, ...this.#store.withdrawn().map((service) => this.entry(service))];
   }
 

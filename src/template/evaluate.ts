@@ -113,7 +113,7 @@ export class Evaluator {
   #variable(name: string): Variable {
     this.#env.budget.spend(this.#variables.length / 16);
     const variable = this.#variables.findLast((candidate) => candidate.name === name);
-    // It parsed, so its declaration stood in a tag that failed.
+    // The parser accepts only declared variables. Tags are evaluated one by one, so the one that declares it has failed.
     if (variable === undefined) throw new EvaluationError(`the variable ${quote(name)} has no value`);
     return variable;
   }

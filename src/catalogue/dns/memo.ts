@@ -3,8 +3,9 @@ const MOST = 1_000;
 const LONGEST = 300;
 
 /**
- * Replies that hold as long as the catalogue is as it was, by the bytes of the query behind its ID. For replies of one
- * record, in which there is no order to be drawn: those are most of them, and half the work.
+ * Encoded DNS replies, kept until the catalogue changes. The key is the query's bytes without its ID (the first two). Only
+ * for replies with one record: with several, their order is drawn by lot for each query. To encode a reply is half the
+ * work of a query, and most replies have one record.
  */
 export class ReplyMemo {
   readonly #replies = new Map<string, Buffer>();

@@ -207,7 +207,8 @@ class Writer {
   constructor(query: Query, limit: number) {
     this.#limit = limit;
     const { labels } = query.question;
-    // Labels that are not what they look like as text are not pointed to.
+    // Names are compressed by their text. A label with a dot inside it, or with bytes that are no UTF-8, reads like another
+    // name, so nothing may point to it.
     if (!labels.some((label) => /[.\ufffd]/.test(label))) remember(this.#offsets, labels.join('.'), HEADER);
     this.raw(query.rawQuestion);
   }

@@ -5,7 +5,7 @@ export type Filter = (entry: unknown) => boolean;
 
 type Token = { readonly kind: 'word' | 'string' | 'symbol'; readonly text: string; readonly at: number };
 
-/** Longer expressions, deeper nesting and longer patterns are nobody's real query. */
+/** Characters of an expression, and levels of parentheses and `not`: limits against hostile queries, beyond any real one. */
 const LONGEST = 2048;
 const DEEPEST = 32;
 

@@ -49,7 +49,7 @@ const TLS_ENDED = 'the server ended the TLS connection; does it ask for another 
 /** Keep-alive connections to one server, under dockerode and axios alike; notices when the server drops them. */
 export class Transport {
   readonly #destination: Destination;
-  readonly #losses = new LossSignal();
+  readonly #lossSignal = new LossSignal();
   #dispatcher: Dispatcher;
   #closed = false;
 
@@ -87,7 +87,7 @@ export class Transport {
 
   /** Resolves when the server closes a connection that was kept alive: it may have restarted. Rejects on abort. */
   lost(signal: AbortSignal): Promise<string> {
-    return this.#losses.next(signal);
+    return this.#lossSignal.next(signal);
   }
 
   /** Requests from now on go over new connections: those kept alive may be dead without knowing it. */
@@ -134,7 +134,7 @@ export class Transport {
   /** A connection that we ended ourselves, by an abort or after idling, tells nothing of the server. */
   #noteLoss(error: Error & { readonly code?: string }): void {
     if (this.#closed || !(error instanceof errors.SocketError || error.code === 'ECONNRESET')) return;
-    this.#losses.tell('the server closed the connection');
+    this.#lossSignal.tell('the server closed the connection');
   }
 }
 

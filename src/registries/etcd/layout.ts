@@ -115,8 +115,9 @@ export interface Stored {
 }
 
 /**
- * Those that are ours: by their key, by a claim, or because they are known for it otherwise. A claim of ours without its
- * key is an entry too, one that differs from any: it is written anew, or removed.
+ * The entries that are ours: because the key shows our host, because a claim beside it names us, or because `known` has
+ * it. A claim of ours whose key is gone counts as an entry as well, with content that equals no service's: so the
+ * reconciler either writes the key anew or removes the claim.
  *
  * @param claims everybody's, by claimed key
  * @param known keys that are ours though there is no claim

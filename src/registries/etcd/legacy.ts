@@ -109,7 +109,7 @@ class EtcdLegacy implements Registry {
         const claimed = showsOwner(this.#layout, this.#owner, key) ? undefined : claimKey(this.#layout, key);
         const claim = claimed === undefined ? undefined : (await this.#read(claimed, false, signal))?.value;
         this.#written.delete(key);
-        // Somebody else has the key, or had it always.
+        // The key shows no owner, and no claim beside it names us: it is somebody else's, and stays.
         if (claimed !== undefined && (claim === undefined || !isOwnClaim(this.#owner, claim))) return;
         await this.#delete(key, {}, signal);
         await this.#removeFolderOf(key, signal);
