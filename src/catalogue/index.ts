@@ -13,8 +13,8 @@ import { restoreSnapshot, SnapshotWriter } from './snapshot.ts';
 import { Store } from './store.ts';
 
 export { contentOf } from './content.ts';
-export type { Change, Instance, Node } from './store.ts';
-export { AddressInUseError, Store, type Upstream };
+export type { Change } from './store.ts';
+export { AddressInUseError, Store };
 
 /** What a person may set of it: `--dns-domain`, `--dns-ttl`, `--dns-forward`, `--snapshot`. */
 export interface CatalogueSettings {

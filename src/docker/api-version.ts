@@ -1,5 +1,5 @@
 /** Of Docker's Engine API: the least whose answers are understood here (Docker 20.10), and the newest that was read. */
-export const LEAST_KNOWN = '1.41';
+const LEAST_KNOWN = '1.41';
 export const NEWEST_KNOWN = '1.52';
 
 /** What an engine has, as its `/_ping` and `/version` say. */

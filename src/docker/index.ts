@@ -1,4 +1,4 @@
-export { type DockerConnection, dockerConnection } from './connection.ts';
+export { dockerConnection } from './connection.ts';
 export { containerName } from './container-name.ts';
 export { type ContainerEvent, DockerHost, type EngineInfo, type Listed, phaseOf } from './docker-host.ts';
 export type * from './snapshot.ts';

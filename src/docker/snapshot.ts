@@ -46,7 +46,7 @@ export interface PortBinding {
   readonly HostPort: string;
 }
 
-export interface NetworkEndpoint {
+interface NetworkEndpoint {
   readonly IPAddress?: string;
   readonly GlobalIPv6Address?: string;
   readonly [field: string]: unknown;

@@ -1,3 +1,3 @@
-export { type Observation, observe } from './observe.ts';
+export { observe } from './observe.ts';
 export type * from './observer.ts';
 export { serveHttp } from './serve.ts';

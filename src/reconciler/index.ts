@@ -1,3 +1,3 @@
 export { DesiredState } from './desired-state.ts';
-export { Reconciler, type ReconcilerOptions } from './reconciler.ts';
+export { Reconciler } from './reconciler.ts';
 export type * from './status.ts';

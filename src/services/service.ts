@@ -41,7 +41,7 @@ export interface Health {
 }
 
 /** Where a service comes from; never written to a registry as part of the service's content. */
-export interface Origin {
+interface Origin {
   readonly containerId: string;
   /** Without the leading slash. */
   readonly containerName: string;

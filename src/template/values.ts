@@ -102,7 +102,7 @@ export function integerOf(value: Value, what: string): number {
 }
 
 /** Nothing is an empty list, as in Go. */
-export function listOf(value: Value, what: string): readonly Value[] {
+function listOf(value: Value, what: string): readonly Value[] {
   if (value === null || value === undefined) return [];
   if (!Array.isArray(value)) throw new EvaluationError(`${what} has to be a list and is ${kindOf(value)}`);
   return value;

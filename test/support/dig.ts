@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-export interface DigRecord {
+interface DigRecord {
   readonly name: string;
   readonly ttl: number;
   readonly type: string;

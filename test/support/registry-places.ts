@@ -21,7 +21,7 @@ interface Pair {
 }
 
 /** What somebody else than registrator wrote. */
-export interface Written {
+interface Written {
   /** How `lines` shows it. */
   readonly line: string;
   /** The one who wrote it ends, and with it what ends with its writer. */

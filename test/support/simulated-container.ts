@@ -19,7 +19,7 @@ export interface ContainerSpec {
   readonly healthcheck?: boolean;
 }
 
-export type Status = 'created' | 'running' | 'paused' | 'restarting' | 'exited';
+type Status = 'created' | 'running' | 'paused' | 'restarting' | 'exited';
 export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
 
 /** Of a container in a network. Without an address while the container does not run. */
@@ -168,7 +168,7 @@ export const digest = (text: string) => hash('sha256', text);
 const COMMAND = ['-c', "trap 'exit 0' TERM INT; sleep 2147483647 & wait"];
 const networkMode = ({ network = 'default' }: ContainerSpec) => network;
 
-export function exposed({ expose = [], publish = {} }: ContainerSpec): string[] {
+function exposed({ expose = [], publish = {} }: ContainerSpec): string[] {
   return [...new Set([...expose, ...Object.keys(publish)])].sort();
 }
 

@@ -18,7 +18,7 @@ export interface Reply {
   readonly message: Message;
 }
 
-export interface MessageRecord {
+interface MessageRecord {
   readonly section: 0 | 1 | 2;
   readonly type: number;
   /** Where its TTL stands. */

@@ -34,14 +34,14 @@ export type DnsRecord = {
   | { readonly type: 'SOA'; readonly data: SoaData }
 );
 
-export interface SrvData {
+interface SrvData {
   readonly priority: number;
   readonly weight: number;
   readonly port: number;
   readonly target: string;
 }
 
-export interface SoaData {
+interface SoaData {
   readonly mname: string;
   readonly rname: string;
   readonly serial: number;
@@ -63,7 +63,7 @@ export interface Answer {
   readonly additionals: readonly DnsRecord[];
 }
 
-export type Rcode = keyof typeof RCODES;
+type Rcode = keyof typeof RCODES;
 
 /** Numbers by RFC 1035 and RFC 6891. */
 const RCODES = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;

@@ -16,7 +16,7 @@ import { table } from './table.ts';
 const CONNECT_TIMEOUT = 15_000;
 
 /** An entry of this host: there as it should be, there without a running container, or not there. */
-export interface ComparedEntry {
+interface ComparedEntry {
   readonly entry: Entry;
   readonly state: 'registered' | 'stale' | 'missing';
 }

@@ -46,7 +46,7 @@ function decodePart(part: string): string {
 }
 
 /** Who wrote a key, in the claim beside it. CoreDNS, which may come across it, takes JSON without a `host` for no record. */
-export interface Claim {
+interface Claim {
   readonly owner: string;
   readonly engine: string;
   readonly name: string;
@@ -60,7 +60,7 @@ export function claimValue({ host, engine }: Owner, { name, id }: Pick<Service, 
   return JSON.stringify({ owner: host, engine, name, id } satisfies Claim);
 }
 
-export function parseClaim(value: string): Claim | undefined {
+function parseClaim(value: string): Claim | undefined {
   try {
     const { owner, engine, name, id } = JSON.parse(value) as Record<string, unknown>;
     const texts = [owner, engine, name, id].every((text) => typeof text === 'string');

@@ -10,7 +10,7 @@ interface Inside {
   readonly connectionManager: ConnectionManager;
 }
 
-export interface ConnectionManager {
+interface ConnectionManager {
   socket: Socket;
   connectTimeoutHandler: NodeJS.Timeout | null;
   connect(): void;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { HealthStatus } from '../../support/simulated-container.ts';
 
 /** What a container is made as; see host.ts for what each means. */
-export const KINDS = [
+const KINDS = [
   'plain',
   'pair',
   'named',
