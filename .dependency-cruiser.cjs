@@ -31,7 +31,14 @@ const arrows = Object.entries(MAY_KNOW).map(([room, known]) => ({
 }));
 
 /** Folders inside of rooms that have a door of their own. */
-const INNER_ROOMS = ['registries/kit', 'catalogue/page', 'catalogue/dns/forward', 'lib/http', 'lib/log'];
+const INNER_ROOMS = [
+  'registries/kit',
+  'registries/kit/conformance',
+  'catalogue/page',
+  'catalogue/dns/forward',
+  'lib/http',
+  'lib/log',
+];
 
 const innerDoors = INNER_ROOMS.map((room) => ({
   name: `front-door-of-${room.replaceAll('/', '-')}`,

@@ -1,10 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { leftOut } from './test/support/left-out.ts';
 import { enterOwnNetwork } from './test/support/own-network.ts';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
 
 /** Real sockets, processes and seconds, but nothing to install. */
-const integration = 'test/**/*.integration.test.ts';
+const integration = '{test,examples}/**/*.integration.test.ts';
 /** Against real engines and registries. */
 const e2e = 'test/**/*.e2e.test.ts';
 const faults = 'test/**/*.fault.test.ts';
@@ -30,7 +31,18 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
         },
       },
-      { test: { name: 'integration', include: [integration], testTimeout: 20_000, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: 'integration',
+          include: [integration],
+          // examples/ import the package by its name.
+          alias: {
+            'registrator/registry-kit': fileURLToPath(new URL('src/registries/registry-kit.ts', import.meta.url)),
+          },
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         test: {
           name: 'e2e',

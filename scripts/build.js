@@ -31,7 +31,7 @@ const leftOut = {
 };
 
 await build({
-  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
+  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts', 'registry-kit': 'src/registries/registry-kit.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -3,11 +3,18 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { defineRegistry, type RegistryPlugin, SCHEMES } from '../registries/index.ts';
 
-/** This package's front door: one folder up in the sources, beside the program where it is built. */
-const INDEX = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : 'index.js', import.meta.url).href;
+/** What this package exports, by the names that plugins import: beside the program where it is built. */
+const isBuilt = !import.meta.url.endsWith('.ts');
+const EXPORTS = new Map([
+  ['registrator', new URL(isBuilt ? 'index.js' : '../index.ts', import.meta.url).href],
+  [
+    'registrator/registry-kit',
+    new URL(isBuilt ? 'registry-kit.js' : '../registries/registry-kit.ts', import.meta.url).href,
+  ],
+]);
 
 /**
- * Loads the modules that `--plugin` names. Whatever they import as "registrator" is the one that runs, so that its
+ * Loads the modules that `--plugin` names. What they import as "registrator" or "registrator/registry-kit" is the one that runs, so that its
  * errors are known for what they are, wherever the module lies.
  *
  * @throws Error with one sentence when a module cannot be loaded, or has no registry
@@ -16,8 +23,10 @@ export async function loadPlugins(files: readonly string[]): Promise<readonly Re
   if (files.length === 0) return [];
   // Node before 22.15 has none: there a plugin's own resolution has to find the package.
   nodeModule.registerHooks?.({
-    resolve: (specifier, context, next) =>
-      specifier === 'registrator' ? { url: INDEX, shortCircuit: true } : next(specifier, context),
+    resolve(specifier, context, next) {
+      const url = EXPORTS.get(specifier);
+      return url === undefined ? next(specifier, context) : { url, shortCircuit: true };
+    },
   });
   const plugins: RegistryPlugin[] = [];
   for (const file of files) {

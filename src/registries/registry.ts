@@ -19,7 +19,30 @@ export interface Entry {
   readonly health?: Health['status'];
 }
 
-/** What a registry is to the rest of registrator. Adding one: a file with this, a line in index.ts, a test file. */
+/**
+ * What a registry is to the rest of registrator. It does what it is told and says what it holds; it decides nothing, retries
+ * nothing and remembers nothing of what is wanted, for that is the reconciler's part. What may come, and what is demanded:
+ *
+ * **Concurrency.** `connect` comes first, and again after every `lost`. From then on calls of every kind may be under way at
+ * once: up to 48 of `register` and `deregister` together, beside `refresh` and one `registered`. A key is in one `register` or
+ * `deregister` at a time. After `close` nothing is called.
+ *
+ * **Signals.** Every call ends soon after its signal aborts, and by itself after a time-out of the registry's own (5 to 15
+ * seconds are usual), also when the server takes the connection and then says nothing. Whether a call that was aborted had
+ * an effect does not matter: the next `registered` tells.
+ *
+ * **Failures.** `register`, `deregister` and `refresh` have done all of their batch when they resolve. Where they did a part,
+ * they reject with a BatchError that names each entry that failed, by key, with its reason; whatever it does not name counts
+ * as done and is not sent again. Any other error means that nothing is known of the whole batch, which is then sent again.
+ * A RefusedError, alone or in a BatchError, means that the registry is well and this service is at fault: it is tried again
+ * ever more slowly. An error of another kind counts as an outage, so that `connect` is asked whether the registry is there.
+ *
+ * **What arrives.** Names, IDs, tags, metadata and their keys are what somebody wrote into a label: never empty (but for
+ * values of metadata), else any text of any length, with slashes, dots alone, percent signs, control characters, lone
+ * surrogates and emoji. Addresses are IP addresses or host names; ports are 1 to 65535. `entry` makes of every service a key
+ * that the registry takes (`encodeSegment` helps), different for different services, or `register` refuses it. Where the
+ * registry limits lengths, that is a RefusedError as well.
+ */
 export interface Registry {
   /** For logs and metric labels: the scheme and address, never a password or token. */
   readonly name: string;

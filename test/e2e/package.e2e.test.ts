@@ -60,6 +60,8 @@ describe('the package', () => {
         'dist/cli.js',
         'dist/index.js',
         'dist/index.d.ts',
+        'dist/registry-kit.js',
+        'dist/registries/registry-kit.d.ts',
         'README.md',
         'LICENSE',
         'docs/flags.md',
@@ -95,6 +97,21 @@ describe('the package', () => {
       'node',
     ];
     await run(join(root, 'node_modules/.bin/tsc'), [...flags, 'typed.ts']);
+  });
+
+  it('has a kit by which a registry outside of it is built and passes the suite', async () => {
+    cpSync(join(root, 'examples'), project, { recursive: true });
+    const flags = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--skipLibCheck'];
+    const tsc = join(root, 'node_modules/.bin/tsc');
+    await run(tsc, [
+      ...flags,
+      '--types',
+      'node',
+      '--allowImportingTsExtensions',
+      ...readdirSync(join(root, 'examples')),
+    ]);
+    const ran = await run(join(root, 'node_modules/.bin/vitest'), ['run', '--root', project]);
+    expect(ran).toMatch(/Tests .*\d+ passed/);
   });
 });
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import * as vitest from 'vitest';
 import { consulKv } from '../../../src/registries/consul/kv.ts';
+import { registryConformance } from '../../../src/registries/kit/conformance/index.ts';
 import { ConsulServer } from '../../support/consul.ts';
-import { conformance } from '../conformance.ts';
 
 const TOKEN = randomUUID();
 
@@ -13,26 +14,30 @@ async function grant(server: ConsulServer): Promise<void> {
   await server.api('PUT', '/v1/acl/token', { SecretID: TOKEN, Policies: [{ Name: 'test' }] });
 }
 
-conformance('consulkv', {
-  factory: consulKv,
-  mark: 'engine',
-  // The least that Consul takes; it lets a session live for up to twice as long.
-  ttl: 10,
-  async start() {
-    const server = await new ConsulServer({ acl: true }).start();
-    await grant(server);
-    return {
-      server,
-      env: { CONSUL_HTTP_TOKEN: TOKEN },
-      uri: (test) => `consulkv://${server.address}/test/${test}`,
-      stop: () => server.dispose(),
-    };
+registryConformance(
+  {
+    name: 'consulkv',
+    make: consulKv,
+    mark: 'engine',
+    // The least that Consul takes; it lets a session live for up to twice as long.
+    ttl: 10,
+    async start() {
+      const server = await new ConsulServer({ acl: true }).start();
+      await grant(server);
+      return {
+        server,
+        env: { CONSUL_HTTP_TOKEN: TOKEN },
+        uri: (test) => `consulkv://${server.address}/test/${test}`,
+        stop: () => server.dispose(),
+      };
+    },
+    async loseData({ server }) {
+      await server.restart({ emptyData: true });
+      await grant(server);
+    },
+    pause: ({ server }) => server.pause(),
+    resume: ({ server }) => server.resume(),
+    refused: (service) => ({ ...service, name: 'forbidden' }),
   },
-  async loseData({ server }) {
-    await server.restart({ emptyData: true });
-    await grant(server);
-  },
-  pause: ({ server }) => server.pause(),
-  resume: ({ server }) => server.resume(),
-  refused: (service) => ({ ...service, name: 'forbidden' }),
-});
+  vitest,
+);

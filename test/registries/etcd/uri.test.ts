@@ -51,6 +51,16 @@ describe('the etcd URI', () => {
     await expect(etcdTarget(uri, {})).rejects.toThrow(/^The (\w+ of the )?\w+.* URI .*\.$|^There is an etcd user.*\.$/);
   });
 
+  it.each(['etcd+tls://h', 'etcd-legacy+tls://h', 'skydns2+tls://h/example', 'coredns+tls://h/example'])(
+    '%s means TLS, by the certificates of the environment',
+    async (uri) => {
+      const pem = join(dir, 'ca.pem');
+      writeFileSync(pem, 'PEM');
+      expect((await etcdTarget(uri, { ETCD_CACERT: pem })).tls).toEqual({ ca: Buffer.from('PEM') });
+      expect((await etcdTarget(uri.replace('+tls', ''), { ETCD_CACERT: pem })).tls).toBeUndefined();
+    },
+  );
+
   it('goes with the environment variables of fayrus/registrator', async () => {
     const pem = join(dir, 'pem');
     writeFileSync(pem, 'PEM');

@@ -1,0 +1,99 @@
+// A registry of one's own: a file for each service in a folder, say for a web server that includes them.
+// `registrator --plugin ./directory-registry.ts directory:///srv/services` runs it.
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  defineRegistry,
+  type Entry,
+  each,
+  encodeSegment,
+  isOwn,
+  ownerMark,
+  RefusedError,
+  type Registry,
+  type RegistryFactory,
+  type Service,
+} from 'registrator/registry-kit';
+
+type Instance = Pick<Service, 'id' | 'name' | 'address' | 'port' | 'tags' | 'meta'>;
+
+const CONCURRENCY = 16;
+
+const directory: RegistryFactory = async (uri, { owner }) => {
+  const folder = uri.replace(/^directory:\/\//, '');
+  if (!folder.startsWith('/')) throw new Error('The directory URI must be directory:///absolute/path.');
+
+  const asEntry = (content: string, { id, name, address, port }: Instance): Entry => {
+    return { key: `${encodeSegment(id)}.json`, content, id, name, address, port };
+  };
+  /** What a file says, where there is one; `instance` only where it is this host's. */
+  const look = async (key: string, signal: AbortSignal) => {
+    const text = await readFile(join(folder, key), { encoding: 'utf8', signal }).catch(unlessMissing);
+    if (text === undefined) return undefined;
+    const instance = parse(text);
+    return { text, instance: instance && isOwn(owner, instance.id, instance.meta) ? instance : undefined };
+  };
+
+  const registry: Registry = {
+    name: `directory://${folder}`,
+    // Files have no transactions.
+    batchSize: 1,
+    connect: async () => void (await mkdir(folder, { recursive: true })),
+    entry({ id, name, address, port, tags, meta }) {
+      const instance = { id, name, address, port, tags, meta: { ...meta, ...ownerMark(owner) } };
+      return asEntry(JSON.stringify(instance), instance);
+    },
+    register: (services, signal) =>
+      each(
+        services,
+        (service) => registry.entry(service).key,
+        CONCURRENCY,
+        async (service) => {
+          const { key, content } = registry.entry(service);
+          if (Buffer.byteLength(key) > 200) throw new RefusedError('The ID is too long for the name of a file.');
+          const there = await look(key, signal);
+          if (there !== undefined && there.instance === undefined)
+            throw new RefusedError(`The file ${key} is not ours: give the container another SERVICE_ID.`);
+          // Readers see the old file or the new one, and nothing between.
+          await writeFile(join(folder, `${key}~`), content, { signal });
+          await rename(join(folder, `${key}~`), join(folder, key));
+        },
+      ),
+    deregister: (entries, signal) =>
+      each(
+        entries,
+        ({ key }) => key,
+        CONCURRENCY,
+        async ({ key }) => {
+          if ((await look(key, signal))?.instance) await rm(join(folder, key), { force: true });
+        },
+      ),
+    async registered(signal) {
+      const entries: Entry[] = [];
+      for (const key of await readdir(folder)) {
+        const file = key.endsWith('.json') ? await look(key, signal) : undefined;
+        if (file?.instance) entries.push(asEntry(file.text, file.instance));
+      }
+      return entries;
+    },
+    close: async () => {},
+  };
+  return registry;
+};
+
+const unlessMissing = (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ENOENT') throw error;
+  return undefined;
+};
+
+/** Undefined for a file that no registrator wrote. */
+function parse(text: string): Instance | undefined {
+  try {
+    const instance = JSON.parse(text);
+    return typeof instance?.id === 'string' && typeof instance.meta === 'object' ? instance : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export default defineRegistry({ scheme: 'directory', factory: directory });
