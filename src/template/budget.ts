@@ -3,7 +3,7 @@ import { EvaluationError } from './syntax.ts';
 /** About 20 ms of work; what people write takes some hundred steps. */
 const STEPS = 100_000;
 /** Characters of the longest text that a template may make or hold. */
-export const MAX_TEXT = 262_144;
+const MAX_TEXT = 262_144;
 /** Characters that cost as much as one step to copy. */
 const STEP_CHARACTERS = 128;
 

@@ -24,7 +24,7 @@ export interface TagResult {
   readonly fetches: readonly string[];
 }
 
-export interface TagFailure {
+interface TagFailure {
   /** Which tag is missing, from 1. */
   readonly tag: number;
   readonly reason: string;

@@ -7,7 +7,7 @@ import type { Instance, Node, Store } from '../store.ts';
 /** Consul's answers in its own field names and types, as its version 1.8 gives them; without empty or Enterprise fields that 1.8 leaves out. */
 
 /** The Consul version whose answers these are: what `/v1/agent/self` says. */
-const CONSUL_VERSION = '1.8.7';
+export const CONSUL_VERSION = '1.8.7';
 const SERF_PORT = 8301;
 const SERVER_PORT = 8300;
 
