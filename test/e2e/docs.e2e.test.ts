@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { docCommands, docScript } from '../support/doc-blocks.ts';
-import { DockerEngine } from '../support/engine.ts';
+import { DockerEngine, webServer } from '../support/engine.ts';
 import { importGoldenImages } from '../support/images.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,11 +22,22 @@ describe('every sh block of the README and docs does what it says, on a host whe
     engine = await new DockerEngine({ ownNetwork: true }).start();
     await importGoldenImages(engine);
     await engine.importImage('acme/api:latest', { expose: [8080] });
+    for (const tag of [1, 2]) {
+      await engine.importImage(`acme/web:${tag}`, {
+        expose: [80],
+        cmd: webServer(80),
+        healthcheck: '--interval=1s CMD wget -q -O /dev/null http://127.0.0.1/',
+      });
+    }
     // Without a route outward the host would have no address to register.
     await engine.inNetwork('ip', 'route', 'add', 'default', 'dev', engine.bridge);
+    // Swarm asks a registry for images that are here: it is to hear at once that there is none.
+    for (const [, server = ''] of readFileSync('/etc/resolv.conf', 'utf8').matchAll(/^nameserver ([\d.]+)$/gm))
+      await engine.inNetwork('ip', 'route', 'add', 'unreachable', server);
+    symlinkSync(join(root, 'examples'), join(engine.dir, 'examples'));
     bin = join(engine.dir, 'bin');
     mkdirSync(bin);
-    const program = `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'src/cli.ts')}" "$@"\n`;
+    const program = `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'src/cli/main.ts')}" "$@"\n`;
     writeFileSync(join(bin, 'registrator'), program, { mode: 0o755 });
   });
   afterAll(() => engine.dispose());

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ConsulServer } from '../support/consul.ts';
 import { DockerEngine, webServer } from '../support/engine.ts';
@@ -25,10 +26,14 @@ afterAll(async () => {
 beforeEach(() => () => engine.removeContainers());
 
 const names = async () => Object.keys(await consul.api<Record<string, unknown>>('GET', '/v1/agent/services')).sort();
+/** What one test registered is no sign of life in the next. */
 const start = (...words: string[]) =>
-  new Registrator(['-ip', '10.9.8.7', '--hostname', 'node1', ...words, `consul://${consul.address}`], {
-    host: engine.host,
-  });
+  new Registrator(
+    ['-ip', '10.9.8.7', '--hostname', 'node1', '--deregister-on-exit', ...words, `consul://${consul.address}`],
+    {
+      host: engine.host,
+    },
+  );
 const holding = (...ids: string[]) => eventuallyPasses(async () => expect(await names()).toEqual(ids));
 const running = async (container: string) => (await engine.inspect(container)).State.Running;
 
@@ -75,6 +80,18 @@ describe('a container that is told to stop', () => {
     await holding();
     await restarted;
     await holding('node1:aa:80');
+  });
+
+  it('by the end of the engine leaves as well', async () => {
+    await using _ = start();
+    const id = await engine.run('-P', '--name', 'aa', 'graceful');
+    await holding('node1:aa:80');
+    const pid = Number(await engine.docker('inspect', '-f', '{{.State.Pid}}', id));
+    const stopped = engine.stop();
+    await holding();
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+    await stopped;
+    await engine.start();
   });
 
   it('stays until it has ended with SERVICE_DRAIN=false, with --drain=off, and with -deregister on-success', async () => {

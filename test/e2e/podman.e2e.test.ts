@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventuallyPasses } from '../support/eventually.ts';
+import { eventuallyPasses, holds } from '../support/eventually.ts';
 import { PodmanService } from '../support/podman.ts';
 import { freePort } from '../support/ports.ts';
 import { Registrator, runRegistrator } from '../support/registrator.ts';
@@ -36,6 +36,23 @@ it("works against Podman's Docker-compatible socket: started is registered, stop
   await podman.podman('rm', '-f', '-t', '0', 'cache');
   await eventuallyPasses(async () => expect(await instances()).toEqual([]));
   expect(await registrator.stop()).toBe(0);
+});
+
+it('takes out a Podman container when it has ended: Podman tells of no stop before', async () => {
+  const http = await freePort();
+  await using registrator = new Registrator(['-ip', '10.9.8.7', `memory://127.0.0.1:${http}?dns=off`], {
+    host: podman.host,
+  });
+  const instances = async () =>
+    (await (await fetch(`http://127.0.0.1:${http}/v1/catalog/service/redis`)).json()) as unknown[];
+  const graceful = ['sh', '-c', "trap 'sleep 2; exit 0' TERM; while :; do sleep 0.1; done"];
+  await podman.podman('run', '-d', '-p', '6401:6379', '--name', 'slow', 'acme/redis:7', ...graceful);
+  await eventuallyPasses(async () => expect(await instances()).toHaveLength(1));
+  const stopped = podman.podman('stop', 'slow');
+  await holds(async () => expect(await instances()).toHaveLength(1), 1_000);
+  await stopped;
+  await eventuallyPasses(async () => expect(await instances()).toEqual([]));
+  expect(registrator.running).toBe(true);
 });
 
 it('checks a Podman container by its name', async () => {

@@ -61,6 +61,31 @@ it('registers ports published in host mode as those of any container', async () 
   );
 });
 
+it('takes out a task that an update replaces while it still serves', async () => {
+  const { registrator, instances } = await start('--swarm', '--resync', '1');
+  await using _ = registrator;
+  await engine.docker(
+    ...[
+      'service',
+      'create',
+      '-d',
+      '--no-resolve-image',
+      '--name',
+      'shop',
+      '-p',
+      'published=8001,target=8080,mode=host',
+    ],
+    ...['acme/web:1', 'sh', '-c', "trap 'sleep 3; exit 0' TERM; while :; do sleep 1 & wait; done"],
+  );
+  await eventuallyPasses(async () => expect(await instances('shop')).toHaveLength(1), { deadlineMs: 20_000 });
+  const [before = ''] = (await engine.docker('ps', '-q')).split('\n');
+  await engine.docker('service', 'update', '-d', '--force', 'shop');
+  await registrator.waitForLog('the container was told to stop: its services leave while it still serves');
+  expect(await instances('shop')).toEqual([]);
+  expect((await engine.inspect(before)).State.Running).toBe(true);
+  await eventuallyPasses(async () => expect(await instances('shop')).toHaveLength(1), { deadlineMs: 20_000 });
+});
+
 it('leaves ingress ports alone without --swarm, and says why', async () => {
   await createShop('-p', '8000:8080');
   await eventually(async () => (await engine.docker('ps', '-q')) !== '');

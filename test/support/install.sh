@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl,
-# sshd, Chromium, dnsmasq.
+# sshd, Chromium, dnsmasq, HAProxy, nginx.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -24,6 +24,8 @@ sshd|openssh-server
 pkill|procps
 chromium|chromium
 dnsmasq|dnsmasq-base
+haproxy|haproxy
+nginx|nginx-light
 consul|consul
 '
 

@@ -17,7 +17,7 @@ export interface RegistratorOptions {
   /** `DOCKER_HOST`; nothing is set without it. */
   readonly host?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The script to run; `src/cli.ts`. */
+  /** The script to run; `src/cli/main.ts`. */
   readonly script?: string;
 }
 
