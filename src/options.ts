@@ -39,6 +39,8 @@ export interface Options {
   readonly retryInterval: number;
   /** Where metrics and health are served over HTTP, if anywhere. Port 0: any free one. */
   readonly http?: HostPort;
+  /** What the HTTP servers are called by, beside their addresses, localhost and this host's name. */
+  readonly httpNames: readonly string[];
   /** What is set of the embedded catalogue, `memory://`. */
   readonly catalogue?: CatalogueSettings;
   /** Registries beside those that come with registrator. */
@@ -63,6 +65,7 @@ export const DEFAULTS: Options = {
   requireHealthy: false,
   retryAttempts: Number.POSITIVE_INFINITY,
   retryInterval: 2000,
+  httpNames: [],
   plugins: [],
   logLevel: 'info',
   logFormat: 'auto',

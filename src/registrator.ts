@@ -161,7 +161,7 @@ export class Registrator {
       routes: this.#routes,
       ttl: this.#options.ttl,
       hostAddress: address,
-      catalogue: this.#options.catalogue,
+      catalogue: { ...this.#options.catalogue, httpNames: this.#options.httpNames },
     });
     return Promise.all(this.#options.registries.map((uri) => createRegistry(uri, context, this.#options.plugins)));
   }

@@ -24,6 +24,8 @@ export interface CatalogueSettings {
   readonly ttl?: number;
   /** Resolvers that names outside the domain are asked of; by default such questions are refused. */
   readonly forward?: readonly Upstream[];
+  /** What its HTTP server is called by, beside its addresses, localhost and the node's name. */
+  readonly httpNames?: readonly string[];
   /** The file that keeps what it holds over a restart. */
   readonly snapshot?: string;
 }
@@ -114,6 +116,7 @@ export class Catalogue {
         routes,
         domain: this.#options.dns && (this.#options.domain ?? DOMAIN),
         report: checks.report.bind(checks),
+        names: this.#options.httpNames,
       }),
     );
     await server.listen().catch(async (error: unknown) => {

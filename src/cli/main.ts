@@ -74,7 +74,10 @@ async function run(options: Options, log: Logger): Promise<number> {
     const observation = await observe(options, () => registrator.status);
     registrator = new Registrator(options, process.env, log, observation);
     await registrator.checkRegistries();
-    if (options.http !== undefined) closeHttp = await serveHttp(options.http, observation.routes, registrator, log);
+    if (options.http !== undefined) {
+      const where = { ...options.http, names: options.httpNames };
+      closeHttp = await serveHttp(where, observation.routes, registrator, log);
+    }
   } catch (error) {
     return complain((error as Error).message, WRONG_USAGE);
   }

@@ -105,6 +105,13 @@ export function createProgram(version: string): Command {
         listenAddress,
       ),
     )
+    .addOption(
+      text(
+        '--http-name <names>',
+        'what clients call the HTTP servers of --http and memory:// by, beside addresses, localhost and the name of this host',
+        (value) => value.split(','),
+      ),
+    )
     .addOption(text('--dns-domain <name>', 'where names end in the DNS of memory:// (default: consul)', domainName))
     .addOption(text('--dns-ttl <seconds>', 'how long answers of that DNS may be cached (default: 0)', seconds))
     .addOption(
@@ -206,6 +213,7 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
     logLevel: flags.logLevel,
     logFormat: flags.logFormat,
     catalogue,
+    httpNames: flags.httpName ?? [],
     http: flags.http,
     ip: flags.ip,
     hostname: flags.hostname,

@@ -1,12 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { compact } from './compact.ts';
+import { limitConnections } from './connection-limits.ts';
 import { type HttpAnswer, type HttpRequest, type HttpRoute, sentence } from './http/route.ts';
+import { isServedHost } from './served-host.ts';
 
 export interface HttpServerOptions {
   /** Bytes of a request's body. */
   readonly maxBody: number;
   readonly maxConnections: number;
+  /** What it may be called by in a request's `Host`, beside its addresses, localhost and this host's name. */
+  readonly names?: () => readonly string[];
   /** Milliseconds that an idle connection is kept; Node's 5 seconds where absent. */
   readonly keepAlive?: number;
   /** For what no route is there. `allowed` tells the methods that a path has routes for, as in `OPTIONS,GET`; '' for none. */
@@ -15,6 +19,8 @@ export interface HttpServerOptions {
   readonly failed: (error: unknown) => HttpAnswer;
 }
 
+const MISDIRECTED =
+  "This is no name of the server that was asked: use its address, this host's name, or a name given by --http-name.\n";
 const MAX_HEADER = 16 * 1024;
 /** Milliseconds for a request to arrive; its answer may take longer. */
 const REQUEST_TIMEOUT = 10_000;
@@ -42,7 +48,7 @@ export class HttpServer {
       }),
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = options.maxConnections;
+    limitConnections(this.#server, options.maxConnections);
   }
 
   /** The port that it listens on, once `listen` resolved; 0 before. */
@@ -81,6 +87,7 @@ export class HttpServer {
 
   async #answer(incoming: IncomingMessage, signal: AbortSignal): Promise<HttpAnswer> {
     const { method = 'GET', url = '/', headers } = incoming;
+    if (!isServedHost(headers.host, this.#options.names?.() ?? [])) return sentence(421, MISDIRECTED);
     const question = url.indexOf('?');
     const path = (question === -1 ? url : url.slice(0, question)).replace(/^https?:\/\/[^/]*/i, '');
     const query = new URLSearchParams(question === -1 ? '' : url.slice(question + 1));

@@ -10,14 +10,14 @@ import type { Overseen } from './overview.ts';
  * @throws Error with one sentence when it cannot have the port
  */
 export async function serveHttp(
-  { host, port }: HostPort,
+  { host, port, names }: HostPort & { readonly names: readonly string[] },
   routes: readonly HttpRoute[],
   overseen: Overseen,
   log: Logger,
 ): Promise<() => Promise<void>> {
   const [{ opsServer }, { overviewPage }] = await Promise.all([import('./http.ts'), import('./overview.ts')]);
   const stopped = new AbortController();
-  const server = opsServer(routes, overviewPage(overseen, stopped.signal));
+  const server = opsServer(routes, overviewPage(overseen, stopped.signal), () => [overseen.hostname, ...names]);
   await server.listen(host, port).catch((error: NodeJS.ErrnoException) => {
     stopped.abort();
     throw new Error(`--http cannot listen on ${host}, port ${port} (${error.code}): choose another one.`);

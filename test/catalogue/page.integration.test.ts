@@ -151,7 +151,7 @@ test('a reader that does not read costs no memory, and gets the latest once it d
   const socket = connect(Number(port), '127.0.0.1');
   await once(socket, 'connect');
   socket.pause();
-  socket.write('GET /ui/events HTTP/1.1\r\nHost: x\r\n\r\n');
+  socket.write('GET /ui/events HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await eventually(() => board.watchers === 1);
   const before = process.memoryUsage.rss();
   for (let round = 0; round < 40; round++) {

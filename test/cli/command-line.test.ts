@@ -25,6 +25,7 @@ describe('the command line', () => {
       ipFromContainer: false,
       composeNames: false,
       swarm: false,
+      httpNames: [],
       plugins: [],
       resync: 60,
       deregister: 'always',

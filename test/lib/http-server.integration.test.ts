@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
 import { type HttpRoute, sentence } from '../../src/lib/http/route.ts';
 import { HttpServer } from '../../src/lib/http-server.ts';
@@ -13,7 +14,8 @@ const failures: unknown[] = [];
 async function serve(...routes: HttpRoute[]): Promise<string> {
   const server = new HttpServer(routes, {
     maxBody: 10,
-    maxConnections: 100,
+    maxConnections: 400,
+    names: () => ['registry.example.com'],
     otherwise: ({ method, path }) => sentence(404, `no ${method} ${path}`),
     failed: (error) => {
       failures.push(error);
@@ -80,9 +82,63 @@ test('whoever waits for a client that went away is told, and an upload that brea
   await eventually(() => waiting === 0);
 
   const socket = connect(Number(new URL(base).port), '127.0.0.1');
-  socket.write('PUT /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n01');
+  socket.write('PUT /wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n01');
   await once(socket, 'connect');
   socket.destroy();
   await fetch(`${base}/other`);
   expect(failures).toEqual([]);
 });
+
+test.each([
+  ['127.0.0.1:8500', 200],
+  ['[::1]', 200],
+  ['localhost:1', 200],
+  [hostname().toUpperCase(), 200],
+  ['registry.example.com.:80', 200],
+  ['rebound.example.org', 421],
+  ['localhost.example.org', 421],
+  ['', 421],
+  ['127.0.0.1:x', 421],
+  ['registry.example.com@evil', 421],
+])('a request for the host "%s" is answered with %i', async (host, status) => {
+  const base = new URL(await serve(echo('/')));
+  const socket = connect(Number(base.port), base.hostname);
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  expect((await textOf(socket)).split(' ', 2)[1]).toBe(String(status));
+});
+
+test('a client with hundreds of connections keeps the newest 256, the busy ones first, and another client is answered', async () => {
+  const base = new URL(await serve(echo('/'), { path: '/wait', answer: () => new Promise<never>(() => undefined) }));
+  let ended = 0;
+  const open = async (from: string, request: string) => {
+    const socket = connect({ port: Number(base.port), host: base.hostname, localAddress: from });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      ended += 1;
+    });
+    await once(socket, 'connect');
+    socket.write(request);
+    return socket;
+  };
+  const sockets: Socket[] = [];
+  try {
+    const busy = await open('127.0.0.2', 'GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    sockets.push(busy);
+    for (let count = 0; count < 300; count += 1) sockets.push(await open('127.0.0.2', ''));
+    await eventually(() => ended === 45);
+    expect(busy.closed).toBe(false);
+    for (let count = 0; count < 200; count += 1) sockets.push(await open('127.0.0.3', ''));
+    // 400 in all: the one with the most makes room.
+    await eventually(() => ended === 45 + 56);
+    expect(busy.closed).toBe(false);
+    expect(await text(`${base}`)).toBe('/ with ""');
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+});
+
+async function textOf(socket: Socket): Promise<string> {
+  let all = '';
+  for await (const chunk of socket.setEncoding('utf8')) all += chunk;
+  return all;
+}

@@ -19,6 +19,8 @@ export interface CatalogueServerOptions {
   /** Where names of services end in DNS, for the page. */
   readonly domain?: string;
   readonly report: Report;
+  /** What it is called by, beside its addresses, localhost and this host's name. */
+  readonly names?: readonly string[];
 }
 
 const MAX_BODY = 64 * 1024;
@@ -37,7 +39,7 @@ export class CatalogueServer {
 
   constructor(store: Store, options: CatalogueServerOptions) {
     this.#options = options;
-    const { routes = [], domain, report, log } = options;
+    const { routes = [], domain, report, log, names = [] } = options;
     const api = ENDPOINTS.map(
       (endpoint): HttpRoute => ({
         path: `/v1${endpoint.path}`,
@@ -49,6 +51,7 @@ export class CatalogueServer {
       maxBody: MAX_BODY,
       maxConnections: MAX_CONNECTIONS,
       keepAlive: KEEP_ALIVE,
+      names: () => [store.node.name, ...names],
       otherwise,
       failed: (error) => failed(error, log),
     });

@@ -242,8 +242,8 @@ function refusal(error: unknown, needs: string): unknown {
       `Consul says «${words(error)}»: the token lacks ${needs}. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`,
     );
   }
-  // 404: the agent lost the service since it was read, which is no fault of the service.
-  if (error.status === 404) return error;
+  // 404: the agent lost the service since it was read. 408 and 429: it is busy. Neither is the service's fault.
+  if ([404, 408, 429].includes(error.status)) return error;
   return error.status < 500 || /scripts are disabled/i.test(error.message)
     ? new RefusedError(`Consul says «${words(error)}».`)
     : error;
