@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option, type OptionValues } from 'comman
 import type { CatalogueSettings } from '../catalogue/index.ts';
 import { compact } from '../lib/compact.ts';
 import { type HostPort, parseHostPort } from '../lib/host-port.ts';
+import { readIpAddress } from '../lib/ip-address.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../lib/log/index.ts';
 
 import { DEFAULTS, type Options } from '../options.ts';
@@ -276,8 +277,9 @@ const milliseconds = (value: string) => wholeNumber(value, 1, DAYS * 1000, 'mill
 const attempts = (value: string) => wholeNumber(value, -1, 1_000_000, 'tries');
 
 function ipAddress(value: string): string {
-  if (isIP(value) === 0) throw new InvalidArgumentError('It takes an IPv4 or IPv6 address.');
-  return value;
+  const address = readIpAddress(value);
+  if (address === undefined) throw new InvalidArgumentError('It takes an IPv4 or IPv6 address, without a zone.');
+  return address;
 }
 
 function listenAddress(value: string): HostPort {

@@ -52,8 +52,8 @@ function socketCandidates(env: Environment): string[] {
 }
 
 function fromHost(host: string, env: Environment): DockerConnection {
-  const [, scheme = '', rest = ''] = /^([a-z]+):\/\/(.*)$/s.exec(host) ?? [];
-  switch (scheme) {
+  const [, scheme = '', rest = ''] = /^([a-z]+):\/\/(.*)$/is.exec(host) ?? [];
+  switch (scheme.toLowerCase()) {
     case 'unix':
     case 'npipe':
       if (rest === '') throw new Error('DOCKER_HOST names no socket: write unix:///var/run/docker.sock.');
@@ -61,7 +61,7 @@ function fromHost(host: string, env: Environment): DockerConnection {
     case 'tcp':
     case 'http':
     case 'https':
-      return overTcp(rest, scheme === 'https' || Boolean(env.DOCKER_TLS_VERIFY), env);
+      return overTcp(rest, /^https$/i.test(scheme) || Boolean(env.DOCKER_TLS_VERIFY), env);
     case 'ssh':
       return overSsh(rest);
     default:

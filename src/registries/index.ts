@@ -32,14 +32,17 @@ export async function createRegistry(
   context: RegistryContext,
   plugins: readonly RegistryPlugin[] = [],
 ): Promise<Registry> {
-  const scheme = /^([a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
+  const given = /^([a-z0-9+.-]+):/i.exec(uri)?.[1] ?? '';
+  const scheme = given.toLowerCase();
+  // Every registry is given its scheme as it is written here: none has to think of `CONSUL://`.
+  const plainUri = scheme + uri.slice(given.length);
   const plugin = plugins.find((one) => one.scheme === scheme);
-  if (plugin !== undefined) return plugin.factory(uri, context);
+  if (plugin !== undefined) return plugin.factory(plainUri, context);
   const load = Object.hasOwn(FACTORIES, scheme) ? FACTORIES[scheme] : undefined;
   if (load === undefined) {
     const meant = scheme === '' ? 'The registry URI has no scheme' : `There is no registry "${scheme.slice(0, 40)}"`;
     const known = [...SCHEMES, ...plugins.map((one) => one.scheme)];
     throw new Error(`${meant}: it must begin with one of ${known.map((name) => `${name}://`).join(', ')}.`);
   }
-  return (await load())(uri, context);
+  return (await load())(plainUri, context);
 }

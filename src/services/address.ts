@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { readIpAddress } from '../lib/ip-address.ts';
 import { quote } from '../lib/quote.ts';
 import type { Addresses, Binding, Container, Family, Network } from './container.ts';
 import { fieldText, type PortFields, refuse } from './fields.ts';
@@ -77,8 +78,8 @@ const LONGEST = 253;
 /** An IP address, with or without brackets, or a host name. What ends in digits can only be an address. */
 function readAddress(text: string): string | undefined {
   if (text.length > LONGEST) return undefined;
-  const address = text.replace(/^\[(.*)\]$/, '$1');
-  if (isIP(address) !== 0) return address;
+  const address = readIpAddress(text);
+  if (address !== undefined) return address;
   const isName = /^(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?$/i.test(text);
   return isName && !/(?:^|\.)\d+\.?$/.test(text) ? text : undefined;
 }

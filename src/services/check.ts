@@ -8,7 +8,7 @@ import { parseHeaders } from './headers.ts';
 import { MAX_CHECK_TEXT } from './limits.ts';
 import type { Report } from './report.ts';
 import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
-import { shellWords } from './words.ts';
+import { needsShell, shellWords } from './words.ts';
 
 /** What is checked. */
 export interface CheckTarget {
@@ -99,7 +99,7 @@ function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: 
       return { type: 'script', args, ...timing(fields, report) };
     }
     case 'script':
-      return { type: 'script', args: scriptWords(fields, value, target), ...timing(fields, report) };
+      return { type: 'script', args: scriptArgs(fields, value, target), ...timing(fields, report) };
     case 'ttl':
       return { type: 'ttl', ttl: duration(fields, 'check_ttl', 1n) ?? '', ...ending(fields, report) };
     case 'docker': {
@@ -132,13 +132,17 @@ function httpCheck(
   };
 }
 
-function scriptWords(fields: PortFields, script: string, { address, port }: CheckTarget): readonly string[] {
+/** The words of the command; where it takes a shell to read it, `sh -c` and the whole line. */
+function scriptArgs(fields: PortFields, script: string, { address, port }: CheckTarget): readonly string[] {
   const words = shellWords(script);
   if (words === undefined) throw new CheckFault(`${keyOf(fields, 'check_script')} has a quote that is not closed`);
   if (words.length === 0) throw new CheckFault(`${keyOf(fields, 'check_script')} has no command`);
   const values: Readonly<Record<string, string>> = { IP: address, PORT: String(port) };
-  // In the words, not in the line: what is put in is never split. Quotes make no difference, as they made none before.
-  return words.map((word) => word.replace(/\$SERVICE_(IP|PORT)\b/g, (_, name: string) => values[name] ?? ''));
+  // In the words, where there are such: what is put in is never split. A shell finds nothing to act on in an address or
+  // a port. Quotes make no difference, as they made none before.
+  return (needsShell(script) ? ['sh', '-c', script] : words).map((word) =>
+    word.replace(/\$SERVICE_(IP|PORT)\b/g, (_, name: string) => values[name] ?? ''),
+  );
 }
 
 /** For the checks that the registry makes itself. */

@@ -1,14 +1,7 @@
 import type { ContainerSnapshot } from '../docker/index.ts';
 import { splitAtCommas } from '../lib/commas.ts';
 import { quote } from '../lib/quote.ts';
-import {
-  type Budget,
-  BudgetError,
-  parseTagTemplate,
-  type TagResult,
-  type TagTemplate,
-  TemplateSyntaxError,
-} from '../template/index.ts';
+import { type Budget, BudgetError, type TagResult, type TagTemplate } from '../template/index.ts';
 import type { ContainerPort } from './container.ts';
 import type { Field, PortFields } from './fields.ts';
 import { isOver, MAX_TAG, MAX_TAGS } from './limits.ts';
@@ -23,9 +16,11 @@ interface Source {
   readonly budget: Budget;
 }
 
-/** The tags of one container's services: the port's own in the order written, then those of `--tags`, then `udp`. */
+/**
+ * The tags of one container's services: the port's own in the order written, then those of `--tags`, then `udp`. Only
+ * `--tags` is a template: what a label says is text, braces and all, as gliderlabs/registrator has it.
+ */
 export class ServiceTags {
-  readonly #snapshot: ContainerSnapshot;
   readonly #report: Report;
   readonly #common: readonly string[];
   readonly #budget: Budget;
@@ -38,7 +33,6 @@ export class ServiceTags {
   readonly fetches: readonly string[];
 
   constructor({ snapshot, template, fetched, budget }: Source, report: Report) {
-    this.#snapshot = snapshot;
     this.#report = report;
     this.#budget = budget;
     const result = template?.evaluate(snapshot, fetched, budget);
@@ -62,50 +56,16 @@ export class ServiceTags {
         ? []
         : this.#withoutLong(
             label,
-            this.#within(label, () => this.#evaluate(label, field.value)),
+            this.#within(label, () => this.#split(field.value)),
           );
     const all = [...new Set([...own, ...this.#common, ...byProtocol])];
     if (all.length > MAX_TAGS) this.#report.leaveOutTags(label, `beyond the first ${MAX_TAGS}`);
     return all.slice(0, MAX_TAGS);
   }
 
-  #evaluate(label: string, text: string): readonly string[] {
-    if (!text.includes('{{')) {
-      this.#budget.spend(text.length / PLAIN_STEP_CHARACTERS);
-      return splitAtCommas(text);
-    }
-    return this.#parse(label, text).flatMap((template) => {
-      // No httpGet: a container's label must not make registrator send requests.
-      const result = template.evaluate(this.#snapshot, undefined, this.#budget);
-      this.#tell(label, result);
-      return result.tags;
-    });
-  }
-
-  /** A tag that does not parse is no reason to lose the others. */
-  #parse(label: string, text: string): readonly TagTemplate[] {
-    try {
-      return [this.#parsed(text)];
-    } catch (error) {
-      if (error instanceof BudgetError) throw error;
-      return (text.match(TAG) ?? []).flatMap((tag) => {
-        try {
-          return this.#parsed(tag);
-        } catch (error) {
-          if (!(error instanceof TemplateSyntaxError)) throw error;
-          this.#report.say(
-            'warn',
-            `${label} has a tag ${quote(tag)} that does not parse: ${error.message}; the tag is left out.`,
-          );
-          return [];
-        }
-      });
-    }
-  }
-
-  #parsed(text: string): TagTemplate {
-    this.#budget.spend(PARSE_STEPS + text.length);
-    return parseTagTemplate(text);
+  #split(text: string): readonly string[] {
+    this.#budget.spend(text.length / PLAIN_STEP_CHARACTERS);
+    return splitAtCommas(text);
   }
 
   /** Without what the budget does not reach for. */
@@ -133,10 +93,5 @@ export class ServiceTags {
   }
 }
 
-/** Characters of a list without templates that cost as much as one step. */
+/** Characters of a label's list that cost as much as one step. */
 const PLAIN_STEP_CHARACTERS = 32;
-/** Steps of parsing anything at all, which may fail. */
-const PARSE_STEPS = 50;
-
-/** Up to a comma outside of `{{ … }}`. */
-const TAG = /(?:\{\{.*?(?:\}\}|$)|\\,|[^,])+/gs;

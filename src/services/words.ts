@@ -1,7 +1,7 @@
 /**
- * Splits a command line into words as a POSIX shell does: quotes and backslashes, and nothing else. Operators, globs,
- * comments and variables stay the characters that they are, for no shell is going to read them. (The shell-quote
- * package gives all of these a meaning, and takes an open quote for a closed one.)
+ * Splits a command line into words as a POSIX shell does: quotes and backslashes, and nothing else. Comments and
+ * variables stay the characters that they are, for no shell is going to read them; what only a shell can do,
+ * `needsShell` tells. (The shell-quote package gives all of these a meaning, and takes an open quote for a closed one.)
  *
  * @returns undefined when a quote is not closed
  */
@@ -19,6 +19,21 @@ export function shellWords(line: string): readonly string[] | undefined {
   }
   return word === undefined ? words : [...words, word];
 }
+
+/**
+ * Whether a command line means more than its words: it has an operator (`|`, `&&`, `>`, `;` …), a glob or a command
+ * substitution outside of quotes. The query of a URL (`?a=1&b=2`) has none of these: people leave it unquoted.
+ */
+export function needsShell(line: string): boolean {
+  return [...line.matchAll(TOKEN)].some(
+    ([token, blank, single, double, escaped]) =>
+      [blank, single, double, escaped].every((part) => part === undefined) && OPERATOR.test(token.replace(URL, '')),
+  );
+}
+
+const OPERATOR = /[|&;<>()*?[`]/;
+/** Up to what ends it in a shell, but for the `&` before another parameter. */
+const URL = /^[a-z]+:\/\/(?:[^|&;<>()`]|&(?=[\w.%-]+=))*/i;
 
 /** Blanks, 'single', "double", an escaped character, a quote that is not closed, or plain characters. */
 const TOKEN = /([ \t\n]+)|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.?)|(['"])|[^ \t\n'"\\]+/gs;

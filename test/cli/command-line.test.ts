@@ -44,6 +44,7 @@ describe('the command line', () => {
     [['-ip', '10.0.0.1'], { ip: '10.0.0.1' }],
     [['-ip=10.0.0.1'], { ip: '10.0.0.1' }],
     [['--ip', '2001:db8::1'], { ip: '2001:db8::1' }],
+    [['--ip', '[fd00::2]'], { ip: 'fd00::2' }],
     [['-internal'], { internal: true }],
     [['-internal=true'], { internal: true }],
     [['-internal=false'], { internal: false }],
@@ -96,6 +97,7 @@ describe('the command line', () => {
 
   it.each([
     [['-ip', 'here'], 'IPv4 or IPv6 address'],
+    [['--ip', 'fe80::1%eth0'], 'without a zone'],
     [['-ttl', 'abc'], 'whole number of seconds'],
     [['-ttl', '-5'], 'whole number of seconds'],
     [['-ttl-refresh', '5'], '--ttl-refresh renews what --ttl lets expire'],

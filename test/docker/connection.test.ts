@@ -30,6 +30,7 @@ describe('which Docker is watched', () => {
     ['unix:///x/d.sock', { socketPath: '/x/d.sock' }],
     ['npipe:////./pipe/docker_engine', { socketPath: '//./pipe/docker_engine' }],
     ['tcp://10.0.0.5:2375', { baseUrl: 'http://10.0.0.5:2375' }],
+    ['TCP://10.0.0.5:2375', { baseUrl: 'http://10.0.0.5:2375' }],
     ['tcp://10.0.0.5', { baseUrl: 'http://10.0.0.5:2375' }],
     ['tcp://[2001:db8::5]:2375', { baseUrl: 'http://[2001:db8::5]:2375' }],
     ['ssh://me@host', { dial: expect.any(Function), maxSockets: 4 }],

@@ -146,6 +146,7 @@ describe('an address by label', () => {
     ['10.7.7.7', '10.7.7.7'],
     ['10.7.7.7/24', '10.7.7.7'],
     ['2001:db8::9/64', '2001:db8::9'],
+    ['[2001:db8::9]', '2001:db8::9'],
     ['db.example.com', 'db.example.com'],
   ])('--use-ip-from-label: %s', (value, address) => {
     const sample = { labels: { 'my.ip': value } };
@@ -169,7 +170,7 @@ describe('an address by label', () => {
     expect(endpoint(sample, { useIpFromLabel: 'my.ip' })).toBe('2001:db8::5 16379');
   });
 
-  test.each(['not an ip', '999.1.1.1', '10.0.0', '10.0.0.1/24', '-x', '<b>'])(
+  test.each(['not an ip', '999.1.1.1', '10.0.0', '10.0.0.1/24', '-x', '<b>', 'fe80::1%eth0', '[fe80::1%eth0]'])(
     'SERVICE_IP=%s is ignored, and named',
     (value) => {
       const derivation = deriveSample({ labels: { SERVICE_IP: value } });

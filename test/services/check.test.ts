@@ -124,13 +124,21 @@ describe('TCP and GRPC', () => {
 
 describe('SCRIPT and CMD', () => {
   test('a script is split into words, its variables replaced', () => {
-    expect(check({ SCRIPT: 'nc $SERVICE_IP $SERVICE_PORT | grep OK' })).toEqual({
+    expect(check({ SCRIPT: 'nc -z $SERVICE_IP "$SERVICE_PORT"' })).toEqual({
       type: 'script',
-      args: ['nc', '10.9.8.7', '10017', '|', 'grep', 'OK'],
+      args: ['nc', '-z', '10.9.8.7', '10017'],
       interval: '10s',
     });
     expect(check({ SCRIPT: "sh -c 'nc $SERVICE_IP $SERVICE_PORT' $HOME $SERVICE_PORTS" })).toMatchObject({
       args: ['sh', '-c', 'nc 10.9.8.7 10017', '$HOME', '$SERVICE_PORTS'],
+    });
+  });
+
+  test('a script with a shell operator is for a shell, as a whole', () => {
+    expect(check({ SCRIPT: 'nc $SERVICE_IP $SERVICE_PORT | grep "OK" > /dev/null' })).toEqual({
+      type: 'script',
+      args: ['sh', '-c', 'nc 10.9.8.7 10017 | grep "OK" > /dev/null'],
+      interval: '10s',
     });
   });
 

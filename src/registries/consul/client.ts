@@ -52,10 +52,10 @@ export function parseConsulUri(uri: string, env: Environment): ConsulAddress {
   const secure = scheme.endsWith('-tls') || parseBoolean(env.CONSUL_HTTP_SSL ?? '') === true;
   if (authority !== '') return { secure, host: withPort(authority, 'The registry URI'), path };
   const fromEnv = env.CONSUL_HTTP_ADDR?.trim() ?? '';
-  if (fromEnv.startsWith('unix://')) return { ...unixAddress('CONSUL_HTTP_ADDR', fromEnv.slice(7)), path };
-  const host = fromEnv.replace(/^https?:\/\//, '').replace(/\/.*$/s, '');
+  if (/^unix:\/\//i.test(fromEnv)) return { ...unixAddress('CONSUL_HTTP_ADDR', fromEnv.slice(7)), path };
+  const host = fromEnv.replace(/^https?:\/\//i, '').replace(/\/.*$/s, '');
   return {
-    secure: secure || fromEnv.startsWith('https://'),
+    secure: secure || /^https:\/\//i.test(fromEnv),
     host: host === '' ? '127.0.0.1:8500' : withPort(host, 'CONSUL_HTTP_ADDR'),
     path,
   };

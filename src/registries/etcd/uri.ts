@@ -33,7 +33,7 @@ export interface EtcdCredentials {
  */
 export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTarget> {
   const { scheme, userinfo, hosts, rawPath, query } = split(uri);
-  const more = env.ETCD_ENDPOINTS?.replace(/https?:\/\//g, '').trim();
+  const more = env.ETCD_ENDPOINTS?.replace(/https?:\/\//gi, '').trim();
   const endpoints = [
     ...new Set([hosts, more].flatMap((list, n) => (n > 0 && !list ? [] : parseHosts(list ?? '', scheme)))),
   ];

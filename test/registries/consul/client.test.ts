@@ -14,6 +14,7 @@ describe('the Consul that a URI means', () => {
     ['consulkv:///prefix', {}, { host: '127.0.0.1:8500', secure: false, path: 'prefix' }],
     ['consul://', { CONSUL_HTTP_ADDR: 'h:1' }, { host: 'h:1', secure: false, path: '' }],
     ['consul://', { CONSUL_HTTP_ADDR: 'https://h:1' }, { host: 'h:1', secure: true, path: '' }],
+    ['consul://', { CONSUL_HTTP_ADDR: 'HTTPS://h:1' }, { host: 'h:1', secure: true, path: '' }],
     ['consul://', { CONSUL_HTTP_ADDR: 'http://h:1/' }, { host: 'h:1', secure: false, path: '' }],
     ['consul://x:2', { CONSUL_HTTP_ADDR: 'h:1' }, { host: 'x:2', secure: false, path: '' }],
     ['consul://x:2', { CONSUL_HTTP_SSL: 'true' }, { host: 'x:2', secure: true, path: '' }],
