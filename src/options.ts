@@ -29,6 +29,8 @@ export interface Options {
   readonly deregister: 'always' | 'on-success';
   readonly deregisterOnExit: boolean;
   readonly dockerHealth: boolean;
+  /** How long the last word on a container's HEALTHCHECK holds where registrator says no more. */
+  readonly healthTtl: number;
   /** Services leave as soon as Docker begins to stop their container. */
   readonly drain: boolean;
   /** Where a registry has no health, it holds healthy containers only. */
@@ -61,6 +63,8 @@ export const DEFAULTS: Options = {
   deregister: 'always',
   deregisterOnExit: false,
   dockerHealth: true,
+  // A day: what an absent registrator can no longer say must take nobody out.
+  healthTtl: 86_400,
   drain: true,
   requireHealthy: false,
   retryAttempts: Number.POSITIVE_INFINITY,

@@ -1,5 +1,12 @@
 import { hostname as systemName } from 'node:os';
-import { ContainerController, deriveOptions, hostnameOf, ownAddress } from './discovery/index.ts';
+import {
+  ContainerController,
+  deriveOptions,
+  type HostAddresses,
+  type HostFacts,
+  hostFacts,
+  ownAddress,
+} from './discovery/index.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
 import { compact } from './lib/compact.ts';
 import type { Environment } from './lib/environment.ts';
@@ -10,12 +17,12 @@ import type { Observer, Status } from './ops/index.ts';
 import { DEFAULTS, type Options } from './options.ts';
 import { DesiredState, Reconciler } from './reconciler/index.ts';
 import { createRegistry, type Registry } from './registries/index.ts';
-import type { DeriveOptions } from './services/index.ts';
+import { type DeriveOptions, unknownHostAddress } from './services/index.ts';
 
 /** Milliseconds that a stop may take, and how much of them registries have to finish what is under way. */
 const STOP_LIMIT = 9_000;
 const SETTLE_LIMIT = 4_000;
-/** Seconds between two reports of Docker's health to a TTL check: a third of the TTL that checks are given. */
+/** Seconds between two reports of Docker's health to a TTL check, at the most. */
 const HEALTH_REFRESH = 20;
 
 /** What others see of a registrator at work. */
@@ -79,11 +86,11 @@ export class Registrator {
    * @throws the error of a part that cannot go on: a registry that did not answer in `--retry-attempts`, a port in use
    */
   async run(): Promise<void> {
-    const engine = await this.#meetDocker();
-    const hostname = hostnameOf(this.#options, engine);
+    const { engine, facts } = await this.#meetDocker();
+    const { hostname } = facts;
     this.#hostname = hostname;
-    const derive = await deriveOptions(this.#options, hostname);
-    this.#warnWithoutAddress(derive);
+    const derive = deriveOptions(this.#options, facts);
+    this.#tellWithoutAddress(derive);
     const registries = await this.#registries({ ...engine, hostname }, derive);
     const controller = new ContainerController(
       this.#docker,
@@ -97,6 +104,7 @@ export class Registrator {
     this.#tasks = [
       ...this.#reconcilers.map((reconciler) => reconciler.run(this.#reconciling.signal)),
       controller.run(this.#watching.signal),
+      ...(derive.ip === undefined || derive.internal ? [this.#followHost(derive, facts)] : []),
     ];
     await Promise.all(this.#tasks);
   }
@@ -126,11 +134,14 @@ export class Registrator {
   }
 
   /** Docker's name and ID are the owner mark: without them nothing can be written. Waits for Docker, for ever. */
-  async #meetDocker(): Promise<EngineInfo> {
+  async #meetDocker(): Promise<{ engine: EngineInfo; facts: HostFacts }> {
     const signal = this.#watching.signal;
     let told = false;
     return untilAnswered(
-      () => this.#docker.info(signal),
+      async () => {
+        const engine = await this.#docker.info(signal);
+        return { engine, facts: await hostFacts(this.#options, engine, this.#docker, signal) };
+      },
       signal,
       ({ error }) => {
         if (!told) {
@@ -144,12 +155,25 @@ export class Registrator {
     );
   }
 
-  #warnWithoutAddress(derive: DeriveOptions): void {
-    if (ownAddress(derive) !== undefined) return;
-    this.#log.warn(
-      { hostname: derive.hostname },
-      `this host has no IPv${derive.ipFamily} address but loopback that others could reach: published ports are not registered until you give one with --ip`,
+  #tellWithoutAddress(derive: DeriveOptions): void {
+    const { hostname, ipFamily, internal } = derive;
+    if (internal || ownAddress(derive) !== undefined) return;
+    this.#log.error({ hostname }, `published ports are not registered: ${unknownHostAddress(derive, ipFamily)}`);
+  }
+
+  #followHost(derive: DeriveOptions, { address }: HostFacts): Promise<void> {
+    return address.follow((before) => this.#hostMoved(derive, before, address.addresses), this.#watching.signal);
+  }
+
+  #hostMoved(derive: DeriveOptions, before: HostAddresses, hostAddress: HostAddresses): void {
+    const was = Object.values(before).join(', ') || 'none';
+    this.#log.info(
+      { address: Object.values(hostAddress).join(', '), was },
+      'this host has another address: services that are registered with it move',
     );
+    this.#controller?.hostMoved(hostAddress);
+    const address = ownAddress({ ...derive, hostAddress });
+    if (address !== undefined) for (const { registry } of this.#reconcilers) registry.hostMoved?.(address);
   }
 
   #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
@@ -167,8 +191,8 @@ export class Registrator {
   }
 
   #reconciler(registry: Registry): Reconciler {
-    const { ttl, ttlRefresh, resync, retryAttempts, retryInterval } = this.#options;
-    const heartbeat = Math.min(HEALTH_REFRESH, ttlRefresh ?? (ttl === undefined ? HEALTH_REFRESH : ttl / 3));
+    const { ttl, ttlRefresh, healthTtl, resync, retryAttempts, retryInterval } = this.#options;
+    const heartbeat = Math.min(HEALTH_REFRESH, healthTtl / 3, ttlRefresh ?? (ttl ?? Number.POSITIVE_INFINITY) / 3);
     return new Reconciler(
       registry,
       this.#desired,

@@ -92,6 +92,12 @@ export class Store {
     this.#extinctIndex = first;
   }
 
+  /** The host has another address. */
+  moveNode(address: string): void {
+    this.#index += 1;
+    this.#node = { ...this.#node, address, index: this.#index };
+  }
+
   /** Grows with each change, and never shrinks: Consul's `X-Consul-Index`. */
   get index(): number {
     return this.#index;

@@ -74,6 +74,13 @@ export function createProgram(version: string): Command {
     .addOption(flag('--deregister-on-exit', 'remove every service of this host when registrator is stopped'))
     .addOption(flag('--no-docker-health', 'do not turn the HEALTHCHECK of an image into a check'))
     .addOption(
+      text(
+        '--health-ttl <seconds>',
+        'how long the last state of a HEALTHCHECK holds in Consul while registrator is away',
+        healthSeconds,
+      ).default(DEFAULTS.healthTtl),
+    )
+    .addOption(
       choice(
         '--drain <on|off>',
         'take services out as soon as Docker begins to stop their container (default: on, off with --deregister on-success)',
@@ -206,6 +213,7 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
     deregister: flags.deregister,
     deregisterOnExit: flags.deregisterOnExit ?? DEFAULTS.deregisterOnExit,
     dockerHealth: flags.dockerHealth,
+    healthTtl: flags.healthTtl,
     drain: flags.drain !== 'off' && flags.deregister !== 'on-success',
     requireHealthy: flags.requireHealthy ?? DEFAULTS.requireHealthy,
     retryAttempts: flags.retryAttempts === -1 ? Number.POSITIVE_INFINITY : flags.retryAttempts,
@@ -273,6 +281,7 @@ function wholeNumber(value: string, least: number, most: number, of: string): nu
 }
 
 const seconds = (value: string) => wholeNumber(value, 0, DAYS, 'seconds');
+const healthSeconds = (value: string) => wholeNumber(value, 10, 7 * DAYS, 'seconds');
 const milliseconds = (value: string) => wholeNumber(value, 1, DAYS * 1000, 'milliseconds');
 const attempts = (value: string) => wholeNumber(value, -1, 1_000_000, 'tries');
 

@@ -56,6 +56,8 @@ export class ContainerController {
   readonly #unanswered = new Map<string, string>();
   readonly #drains = new Drains((id, seconds) => this.#undrain(id, seconds));
   readonly #told = new Map<string, Set<string>>();
+  /** Why containers wait for the host's address, by ID. */
+  readonly #waiting = new Map<string, string>();
 
   constructor(
     docker: DockerHost,
@@ -84,7 +86,14 @@ export class ContainerController {
 
   get status(): DockerStatus {
     const { connected, connections } = this.#watcher;
-    return { connected, streams: connections, complete: this.#desired.complete };
+    const [waits] = this.#waiting.values();
+    return { connected, streams: connections, complete: this.#desired.complete, ...(waits && { waits }) };
+  }
+
+  /** The host has other addresses: every container is looked at again. */
+  hostMoved(hostAddress: DeriveOptions['hostAddress']): void {
+    this.#resolver.hostMoved(hostAddress);
+    for (const id of new Set([...this.#listed.keys(), ...this.#desired.containerIds])) this.#queue.add(id);
   }
 
   /** Works until the signal aborts. */
@@ -174,7 +183,9 @@ export class ContainerController {
     this.#noteDependencies(snapshot);
     const derivation = await this.#resolver.derive(snapshot, signal);
     for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
-    const { services } = derivation;
+    const { services, waits } = derivation;
+    if (waits === undefined) this.#waiting.delete(id);
+    else this.#waiting.set(id, waits);
     this.#desired.set(id, this.#drains.has(id) ? services.filter((service) => service.drain !== true) : services);
     this.#unretain(id);
   }
@@ -218,6 +229,7 @@ export class ContainerController {
     this.#unretain(id);
     this.#drains.forget(id);
     this.#told.delete(id);
+    this.#waiting.delete(id);
     this.#tasks.delete(id);
     this.#joiners.delete(id);
     for (const joiners of this.#joiners.values()) joiners.delete(id);

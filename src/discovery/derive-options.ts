@@ -1,11 +1,12 @@
 import { hostname as systemName } from 'node:os';
-import type { EngineInfo } from '../docker/index.ts';
+import type { DockerHost, EngineInfo } from '../docker/index.ts';
 import { compact } from '../lib/compact.ts';
 import type { DeriveOptions } from '../services/index.ts';
-import { hostAddress } from './host-address.ts';
+import { HostAddress } from './host-address.ts';
+import { hasOwnNetwork } from './own-container.ts';
 
 /** What a person sets; the rest of `DeriveOptions` is looked up. */
-export interface DeriveSettings extends Omit<DeriveOptions, 'hostname' | 'hostAddress'> {
+export interface DeriveSettings extends Omit<DeriveOptions, 'hostname' | 'hostAddress' | 'ownNetwork'> {
   /** `--hostname`. */
   readonly hostname?: string;
 }
@@ -18,19 +19,43 @@ export function hostnameOf(
   return hostname ?? (engine.hostname || systemName());
 }
 
-/** What the options say about deriving, with the addresses of this host looked up. @param hostname first part of IDs */
-export async function deriveOptions(options: DeriveSettings, hostname: string): Promise<DeriveOptions> {
+/** What is looked up of the host itself. */
+export interface HostFacts extends Pick<DeriveOptions, 'hostname' | 'ownNetwork'> {
+  readonly address: HostAddress;
+}
+
+/**
+ * Looks up who and where this host is.
+ *
+ * @throws Docker's error where it does not answer
+ */
+export async function hostFacts(
+  settings: Pick<DeriveSettings, 'hostname'>,
+  engine: EngineInfo,
+  docker: DockerHost,
+  signal: AbortSignal,
+): Promise<HostFacts> {
+  const hostname = hostnameOf(settings, engine);
+  const ownNetwork = await hasOwnNetwork(docker, signal);
+  const address = new HostAddress(hostname, ownNetwork);
+  await address.look();
+  return { hostname, ownNetwork, address };
+}
+
+/** What the options say about deriving, with what is known of the host. */
+export function deriveOptions(options: DeriveSettings, { hostname, ownNetwork, address }: HostFacts): DeriveOptions {
   const { ip, ipFamily, internal, explicit, network, useIpFromLabel, ipFromContainer } = options;
-  const { tags, ttl, dockerHealth, drain, requireHealthy, composeNames, swarm } = options;
-  const [v4, v6] = await Promise.all([hostAddress(hostname, 4), hostAddress(hostname, 6)]);
+  const { tags, ttl, dockerHealth, healthTtl, drain, requireHealthy, composeNames, swarm } = options;
   return compact({
     hostname,
-    hostAddress: compact({ 4: v4, 6: v6 }),
+    hostAddress: address.addresses,
+    ownNetwork,
     ipFamily,
     internal,
     explicit,
     ipFromContainer,
     dockerHealth,
+    healthTtl,
     drain,
     requireHealthy,
     composeNames,

@@ -19,12 +19,17 @@ const FETCH_ROUNDS = 5;
 
 /** Gathers from Docker what deriving the services of a container needs beside the container itself, and derives them. */
 export class ServiceResolver {
-  readonly #options: DeriveOptions;
+  #options: DeriveOptions;
   readonly #docker: DockerHost;
 
   constructor(docker: DockerHost, options: DeriveOptions) {
     this.#options = options;
     this.#docker = docker;
+  }
+
+  /** The host has other addresses. */
+  hostMoved(hostAddress: DeriveOptions['hostAddress']): void {
+    this.#options = { ...this.#options, hostAddress };
   }
 
   /** @throws Docker's error where it does not answer */

@@ -12,4 +12,6 @@ export interface DockerStatus {
   readonly streams: number;
   /** Whether every container was looked at since the start. */
   readonly complete: boolean;
+  /** Why published ports wait for the host's address; absent where none does. */
+  readonly waits?: string;
 }

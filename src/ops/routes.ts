@@ -24,6 +24,7 @@ export function unready({ docker, registries }: Status): string | undefined {
   if (docker === undefined) return 'Docker has not answered yet.';
   if (!docker.connected) return 'Docker does not answer; what is registered stays.';
   if (!docker.complete) return 'Not every container has been looked at yet.';
+  if (docker.waits !== undefined) return `Published ports are not registered: ${docker.waits}.`;
   const down = registries.find(({ up }) => !up);
   if (down !== undefined) return `${down.name} does not answer, or was not read yet.`;
   const busy = registries.find(({ queue }) => queue > 0);

@@ -138,6 +138,10 @@ class Memory implements Registry {
     for (const { id, health } of services) this.#store.setHealth(id, health);
   }
 
+  hostMoved(address: string): void {
+    this.#store.moveNode(address);
+  }
+
   async close(): Promise<void> {
     await this.#catalogue.stop();
   }

@@ -68,6 +68,8 @@ export interface Registry {
    * session or lease); the reconciler then reads `registered` again. Rejects on abort.
    */
   lost?(signal: AbortSignal): Promise<string>;
+  /** This host has another address of its own (`RegistryContext.hostAddress`) from now on. */
+  hostMoved?(address: string): void;
   /** Ends sockets and timers. What is registered stays. */
   close(): Promise<void>;
 }

@@ -10,6 +10,8 @@ import type { Report } from './report.ts';
 /** Why there is no address, as the end of a sentence that says what to do. */
 export interface Missing {
   readonly missing: string;
+  /** Whether it is the host's: then the container is well, and waits. */
+  readonly ofHost?: true;
 }
 
 /**
@@ -89,10 +91,14 @@ function hostAddress({ internal, binding }: Place, options: DeriveOptions): stri
   if (options.ip !== undefined && !internal) return options.ip;
   if (binding !== undefined && !isWildcard(binding.address)) return binding.address;
   const family = familyOf(binding?.address ?? '', options.ipFamily);
-  return (
-    options.hostAddress[family] ??
-    options.ip ?? { missing: `no IPv${family} address of this host but loopback is known; give one with --ip` }
-  );
+  return options.hostAddress[family] ?? options.ip ?? { missing: unknownHostAddress(options, family), ofHost: true };
+}
+
+/** Why the host's address is not known, as the end of a sentence that says what to do. */
+export function unknownHostAddress({ ownNetwork }: Pick<DeriveOptions, 'ownNetwork'>, family: Family): string {
+  return ownNetwork
+    ? "registrator runs in a container with a network of its own, from which the host's address cannot be seen; give it with --ip, or run registrator with --net=host"
+    : `no IPv${family} address of this host but loopback is known; give one with --ip`;
 }
 
 function containerAddress(

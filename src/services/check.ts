@@ -6,6 +6,7 @@ import { parseDuration } from './duration.ts';
 import { fieldText, isOn, type PortFields, refuse } from './fields.ts';
 import { parseHeaders } from './headers.ts';
 import { MAX_CHECK_TEXT } from './limits.ts';
+import type { DeriveOptions } from './options.ts';
 import type { Report } from './report.ts';
 import type { Check, CheckTiming, HealthStatus, HttpCheck } from './service.ts';
 import { needsShell, shellWords } from './words.ts';
@@ -27,8 +28,6 @@ const KINDS = ['http', 'https', 'cmd', 'script', 'ttl', 'tcp', 'grpc', 'docker']
 
 /** As in gliderlabs/registrator. */
 const DEFAULT_INTERVAL = '10s';
-/** Docker's health is reported three times in it. */
-const DOCKER_TTL = '60s';
 
 /** Characters of a container's ID that `check-cmd` gets, as in gliderlabs/registrator. */
 const SHORT_ID = 12;
@@ -42,19 +41,19 @@ interface Means {
 /**
  * The check that `SERVICE_CHECK_*` asks for; none, with a notice, where Consul would refuse it.
  *
- * @param dockerHealth whether a HEALTHCHECK becomes a check where no other is asked for
+ * @param options whether a HEALTHCHECK becomes a check where no other is asked for, and how long its last state holds
  */
 export function checkOf(
   fields: PortFields,
   target: CheckTarget,
-  dockerHealth: boolean,
+  options: Pick<DeriveOptions, 'dockerHealth' | 'healthTtl'>,
   { report, budget }: Means,
 ): Check | undefined {
-  const kind = KINDS.find((candidate) => isAskedFor(candidate, fields, dockerHealth && target.hasHealthcheck));
+  const kind = KINDS.find((candidate) => isAskedFor(candidate, fields, options.dockerHealth && target.hasHealthcheck));
   if (kind === undefined) return undefined;
   try {
     budget.spend((fieldText(fields, `check_${kind}`)?.length ?? 0) / STEP_CHARACTERS);
-    return makeCheck(kind, fields, target, report);
+    return makeCheck(kind, fields, target, options.healthTtl, report);
   } catch (error) {
     if (error instanceof BudgetError) {
       report.exceed(keyOf(fields, `check_${kind}`));
@@ -80,7 +79,7 @@ function isAskedFor(kind: Kind, fields: PortFields, byDefault: boolean): boolean
   return isOn(fields, name);
 }
 
-function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: Report): Check {
+function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, healthTtl: number, report: Report): Check {
   const endpoint = hostPort(target.address, target.port);
   const value = fieldText(fields, `check_${kind}`) ?? '';
   if (value.length > MAX_CHECK_TEXT) {
@@ -109,7 +108,7 @@ function makeCheck(kind: Kind, fields: PortFields, target: CheckTarget, report: 
         );
       }
       // Docker knows the state from the start: no initial one is needed.
-      return { type: 'docker', ttl: DOCKER_TTL, ...compact({ deregisterAfter: deregisterAfter(fields) }) };
+      return { type: 'docker', ttl: `${healthTtl}s`, ...compact({ deregisterAfter: deregisterAfter(fields) }) };
     }
   }
 }

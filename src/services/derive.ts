@@ -57,7 +57,13 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
     metadata: new Map(),
   };
   const services = offers.flatMap((each) => service(each, draft));
-  return { services, notices: report.notices, ignored: report.ignored, fetches: draft.tags.fetches };
+  return {
+    services,
+    notices: report.notices,
+    ignored: report.ignored,
+    fetches: draft.tags.fetches,
+    ...compact({ waits: report.waits }),
+  };
 }
 
 /** A port that can be reached where the mode looks for it. */
@@ -128,7 +134,10 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
   }
   const address = serviceAddress(place, fields, options, report);
   if (typeof address === 'object') {
-    report.miss(port.key, address.missing);
+    if (address.ofHost) report.wait(address.missing);
+    // Told of once, as an error, for all containers.
+    if (address.ofHost && options.ownNetwork) report.ignore(port.key, address.missing);
+    else report.miss(port.key, address.missing);
     return [];
   }
   const id = ids.give(fields, port);
@@ -141,7 +150,7 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
   const check = checkOf(
     fields,
     { ...target, exposedPort: port.number, containerId: container.id, hasHealthcheck: health !== undefined },
-    options.dockerHealth,
+    options,
     draft,
   );
   return [

@@ -1,4 +1,5 @@
 export { parseTagTemplate, type TagTemplate, TemplateSyntaxError } from '../template/index.ts';
+export { unknownHostAddress } from './address.ts';
 export { joinedContainer } from './container.ts';
 export { derive } from './derive.ts';
 export { parseDuration } from './duration.ts';

@@ -10,6 +10,8 @@ export interface DeriveOptions {
   readonly ip?: string;
   /** The host's own address by family, already resolved; absent where there is none but loopback. */
   readonly hostAddress: { readonly 4?: string; readonly 6?: string };
+  /** Whether registrator is in a container's network, from which the host's address cannot be seen. */
+  readonly ownNetwork: boolean;
   readonly ipFamily: 4 | 6;
   readonly internal: boolean;
   readonly explicit: boolean;
@@ -24,6 +26,8 @@ export interface DeriveOptions {
   readonly ttl?: number;
   /** Whether an image's HEALTHCHECK becomes a check where no other is asked for. */
   readonly dockerHealth: boolean;
+  /** `--health-ttl`, seconds: how long what Docker last said of a container's health holds on the registry. */
+  readonly healthTtl: number;
   /** `--drain`: services leave as soon as Docker begins to stop their container. */
   readonly drain: boolean;
   /** `--require-healthy`: where a registry has no health, it holds healthy containers only. */
@@ -52,6 +56,8 @@ export interface Derivation {
   readonly services: readonly Service[];
   readonly notices: readonly Notice[];
   readonly ignored: readonly IgnoredPort[];
+  /** Why a port waits for the host's address; absent where none does. */
+  readonly waits?: string;
   /**
    * URLs that a `--tags` template asks for with httpGet and that `DeriveContext.fetched` lacks. When not empty, the
    * caller fetches them and derives again; the services here are not to be used.

@@ -15,6 +15,7 @@ export class Report {
   readonly #ignored: IgnoredPort[] = [];
   /** By the end of the sentence. */
   readonly #groups = new Map<string, Group & { readonly items: Set<string> }>();
+  #waits: string | undefined;
 
   constructor(containerName: string) {
     this.#subject = `Container ${containerName.replace(/\p{Cc}/gu, '?')}`;
@@ -32,6 +33,11 @@ export class Report {
     return this.#ignored;
   }
 
+  /** Why a port waits for the host's address. */
+  get waits(): string | undefined {
+    return this.#waits;
+  }
+
   /** @param sentence goes on after the container's name; the same one is kept once */
   say(level: Notice['level'], sentence: string): void {
     const message = `${this.#subject}: ${sentence}`;
@@ -41,6 +47,11 @@ export class Report {
   /** A port that is left out as it was asked for. @param reason says what the user can do */
   ignore(port: string, reason: string): void {
     this.#ignored.push({ port, reason });
+  }
+
+  /** A port that waits until the host's address is known. */
+  wait(reason: string): void {
+    this.#waits = reason;
   }
 
   /** A port that should be registered and cannot: a warning as well. */

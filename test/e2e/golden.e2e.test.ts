@@ -122,9 +122,7 @@ function ourTags(run: string, tags: readonly string[]): string[] {
 function ourCheck(check: Readonly<Record<string, unknown>>, from: string, to: string): Record<string, unknown> {
   const moved = JSON.parse(JSON.stringify(check).replaceAll(from, to)) as Record<string, unknown>;
   const { ScriptArgs, ...rest } = moved;
-  return ScriptArgs === undefined
-    ? rest
-    : { ...rest, Args: (ScriptArgs as string[]).flatMap((words) => words.split(' ')) };
+  return ScriptArgs === undefined ? rest : { ...rest, Args: ['sh', '-c', String(ScriptArgs)] };
 }
 
 function withoutMark({ Meta, ...rest }: Registration): Registration {

@@ -162,8 +162,8 @@ describe('of real containers, by default,', () => {
     });
   });
 
-  it('a HEALTHCHECK becomes a check with the state that Docker gives', () => {
-    expect(one('sick:6379')?.Check?.Status).toBe('critical');
+  it('a HEALTHCHECK becomes a check with the state that Docker gives, for a day', () => {
+    expect(one('sick:6379')?.Check).toMatchObject({ Status: 'critical', TTL: '86400s' });
   });
 });
 

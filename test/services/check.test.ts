@@ -254,7 +254,7 @@ describe('DOCKER', () => {
     ['unhealthy', 'critical'],
   ])('%s is %s', (status, expected) => {
     expect(only(healthy(status, 'OK\n'))).toMatchObject({
-      check: { type: 'docker', ttl: '60s' },
+      check: { type: 'docker', ttl: '86400s' },
       health: { status: expected, output: 'OK' },
     });
   });
@@ -293,6 +293,10 @@ describe('DOCKER', () => {
     expect(only({ ...healthy('healthy'), labels }, { dockerHealth: false }).check?.type).toBe('docker');
   });
 
+  test('holds for as long as --health-ttl says', () => {
+    expect(only(healthy('healthy'), { healthTtl: 90 }).check).toEqual({ type: 'docker', ttl: '90s' });
+  });
+
   test('SERVICE_CHECK_DOCKER=false turns it off', () => {
     const service = only({ ...healthy('healthy'), labels: { SERVICE_CHECK_DOCKER: 'false' } });
     expect(service).not.toHaveProperty('check');
@@ -314,7 +318,7 @@ describe('DOCKER', () => {
     const labels = { SERVICE_CHECK_DEREGISTER_AFTER: '1h', SERVICE_CHECK_INITIAL_STATUS: 'critical' };
     expect(only({ ...healthy('healthy'), labels }).check).toEqual({
       type: 'docker',
-      ttl: '60s',
+      ttl: '86400s',
       deregisterAfter: '1h',
     });
   });

@@ -112,7 +112,7 @@ function intended(body: Registration): Registration {
     Tags: body.Tags ?? [],
     // What had no address, or any, is on the host.
     Address: (body.Address ?? '0.0.0.0').replace('0.0.0.0', HOST),
-    Check: body.Check && onHost({ ...check, ...(ScriptArgs ? { Args: String(ScriptArgs).split(' ') } : {}) }),
+    Check: body.Check && onHost({ ...check, ...(ScriptArgs ? { Args: ['sh', '-c', String(ScriptArgs)] } : {}) }),
   };
   switch (body.ID) {
     case 'twins':

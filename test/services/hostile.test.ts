@@ -107,6 +107,7 @@ const flags = fc.record({
   explicit: fc.constantFrom(false, false, false, true),
   ipFromContainer: fc.boolean(),
   dockerHealth: fc.boolean(),
+  healthTtl: fc.constant(86_400),
   ipFamily: fc.constantFrom(4 as const, 6 as const),
   hostAddress: fc.constantFrom({}, { 4: '10.0.0.1' }, { 6: '2001:db8::1' }),
 });

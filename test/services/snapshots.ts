@@ -70,11 +70,13 @@ function binding(host: string): { HostIp: string; HostPort: string } {
 export const OPTIONS: DeriveOptions = {
   hostname: 'node1',
   hostAddress: { 4: '10.0.0.1', 6: '2001:db8::1' },
+  ownNetwork: false,
   ipFamily: 4,
   internal: false,
   explicit: false,
   ipFromContainer: false,
   dockerHealth: true,
+  healthTtl: 86_400,
   drain: false,
   requireHealthy: false,
   composeNames: false,

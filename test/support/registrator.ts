@@ -17,6 +17,8 @@ export interface RegistratorOptions {
   /** `DOCKER_HOST`; nothing is set without it. */
   readonly host?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The network namespace to run in, by its name in /run/netns (`DockerEngine.network`). */
+  readonly network?: string | undefined;
   /** The script to run; `src/cli/main.ts`. */
   readonly script?: string;
 }
@@ -35,9 +37,11 @@ export class Registrator implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #guard: ChildProcess;
 
-  constructor(args: readonly string[], { host, env = {}, script = cli }: RegistratorOptions = {}) {
+  constructor(args: readonly string[], { host, env = {}, network, script = cli }: RegistratorOptions = {}) {
     const { PATH = '' } = process.env;
-    this.#child = spawn(process.execPath, [script, ...args], {
+    const enter = network === undefined ? [] : ['nsenter', `--net=/run/netns/${network}`];
+    const [file = '', ...words] = [...enter, process.execPath, script, ...args];
+    this.#child = spawn(file, words, {
       env: { PATH, ...(host !== undefined && { DOCKER_HOST: host }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { deriveOptions, hostnameOf, ownAddress, ServiceResolver } from '../../discovery/index.ts';
+import { deriveOptions, hostFacts, ownAddress, ServiceResolver } from '../../discovery/index.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../../docker/index.ts';
 import type { Environment } from '../../lib/environment.ts';
 import type { Options } from '../../options.ts';
@@ -32,14 +32,18 @@ export class Host {
   /** @throws Error with one sentence where Docker does not answer */
   static async meet(options: Options, env: Environment, signal: AbortSignal): Promise<Host> {
     const docker = new DockerHost(dockerConnection(env));
-    const engine = await docker.info(signal).catch((error: Error) => {
+    const look = async () => {
+      const engine = await docker.info(signal);
+      return { engine, facts: await hostFacts(options, engine, docker, signal) };
+    };
+    const { engine, facts } = await look().catch((error: Error) => {
       docker.close();
       throw new Error(
         `Docker at ${docker.name} does not answer (${error.message}). Is the engine up, and may you read its socket?`,
       );
     });
-    const host = hostnameOf(options, engine);
-    const derive = await deriveOptions(options, host);
+    const host = facts.hostname;
+    const derive = deriveOptions(options, facts);
     // Asked for another host's entries, those of this engine are none of them: they would all look stale.
     const isOther = host !== engine.hostname && options.hostname !== undefined;
     const owner = { host, engine: isOther ? '' : engine.id };

@@ -27,7 +27,7 @@ const TRIES = 5;
 const ID_KEY = 'registrator-id';
 
 /**
- * `zookeeper://h1,h2:2181/path`: ephemeral nodes `<path>/<name>/<address>:<port>` in the layout of gliderlabs/registrator,
+ * `zookeeper://h1,h2:2181/path`: ephemeral nodes `<path>/<name>/<address>:<port>[:udp|:sctp]` in the layout of gliderlabs/registrator,
  * of a session with `--ttl` as its time-out. They outlive registrator by that time-out, in which the next one takes them over.
  */
 export async function zooKeeper(uri: string, context: RegistryContext): Promise<Registry> {
@@ -103,7 +103,7 @@ class ZooKeeper implements Registry {
 
   entry(service: Service): Entry {
     return {
-      key: `${this.#path}/${encodeSegment(service.name)}/${encodeSegment(`${service.address}:${service.port}`)}`,
+      key: `${this.#path}/${encodeSegment(service.name)}/${encodeSegment(endpoint(service))}`,
       content: JSON.stringify(body(service, this.#owner)),
       id: service.id,
       name: service.name,
@@ -150,7 +150,7 @@ class ZooKeeper implements Registry {
       async (service) => {
         const parent = `${this.#path}/${service}`;
         for (const child of await this.#children(parent, signal)) {
-          if (/:\d{1,5}$/.test(child)) keys.push(`${parent}/${child}`);
+          if (/:\d{1,5}(:udp|:sctp)?$/.test(child)) keys.push(`${parent}/${child}`);
         }
       },
       { concurrency: CONCURRENCY },
@@ -256,6 +256,10 @@ class ZooKeeper implements Registry {
     return (await names.catch(unless(NO_NODE, NO_AUTH))) ?? [];
   }
 }
+
+/** A port number may be one of TCP and one of UDP. */
+const endpoint = ({ address, port, protocol }: Service) =>
+  `${address}:${port}${protocol === 'tcp' ? '' : `:${protocol}`}`;
 
 function body(service: Service, owner: Owner): Body {
   const meta = Object.entries(service.meta).sort(([a], [b]) => (a < b ? -1 : 1));

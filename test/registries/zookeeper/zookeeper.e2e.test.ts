@@ -68,6 +68,23 @@ describe('zookeeper', () => {
     expect(await bystander.children('/layout/of/it')).toEqual([]);
   });
 
+  test('TCP and UDP on one port number have a node each', async () => {
+    const registry = await connect('/dns');
+    const tcp = serviceOf(53);
+    const udp = serviceOf(53, { id: 'node1:web:53:udp', protocol: 'udp', tags: ['udp'] });
+    await registry.register([tcp, udp], signal);
+    expect((await bystander.children('/dns/web'))?.sort()).toEqual(['10.1.2.3:53', '10.1.2.3:53:udp']);
+    expect(JSON.parse((await bystander.read('/dns/web/10.1.2.3:53:udp'))?.text ?? '')).toMatchObject({
+      PublicPort: 53,
+      Tags: ['udp'],
+      Attrs: { 'registrator-id': 'node1:web:53:udp' },
+    });
+    const found = await registry.registered(signal);
+    expect(found.map(({ id }) => id).sort()).toEqual(['node1:web:53', 'node1:web:53:udp']);
+    await registry.deregister([registry.entry(udp)], signal);
+    expect(await bystander.children('/dns/web')).toEqual(['10.1.2.3:53']);
+  });
+
   test('at the root, other people’s nodes are passed by', async () => {
     const registry = await connect('');
     await registry.register([serviceOf(80, { name: 'at-root' })], signal);
