@@ -162,27 +162,25 @@ describe('one container gets so much, and no more', () => {
     expect(services.map(({ port }) => port)).toEqual([16_379]);
   });
 
-  test('a label that asks for too much is dropped and named, and the rest stands', () => {
+  test('--tags that ask for too much on a container are dropped there and named, and the rest stands', () => {
     const labels = {
       ...many(10_000, (index) => [`l${index}`, 'v']),
-      SERVICE_TAGS: 'a,{{ range .Config.Labels }}{{ range $.Config.Labels }}{{ end }}{{ end }},b',
       SERVICE_OWNER: 'team',
     };
-    const derivation = deriveSample({ labels });
+    const tags = parseTagTemplate('a,{{ range .Config.Labels }}{{ range $.Config.Labels }}{{ end }}{{ end }},b');
+    const derivation = deriveSample({ labels }, { tags });
     expect(derivation.services[0]).toMatchObject({ name: 'redis', tags: ['a'], meta: { owner: 'team' } });
     expect(told(derivation)).toEqual([
-      '"SERVICE_TAGS" asks for more work than one container gets, and what is not done is left out.',
+      '--tags asks for more work than one container gets, and what is not done is left out.',
     ]);
   });
 
   test('a label for each of a thousand ports: those that the budget does not reach are named in one warning', () => {
-    const labels = many(1_000, (port) => [
-      `SERVICE_${port}_TAGS`,
-      `{{ range .Config.Env }}{{ . }}{{ end }}p${port}`.repeat(9),
-    ]);
+    const long = Array.from({ length: 9 }, (_, index) => String(index).repeat(900)).join(',');
+    const labels = many(1_000, (port) => [`SERVICE_${port}_TAGS`, `p${port},${long}`]);
     const derivation = deriveSample({ published: published(1_000), labels });
     expect(derivation.services).toHaveLength(1_000);
-    expect(derivation.services[0]?.tags).toEqual(['p1'.repeat(9)]);
+    expect(derivation.services[0]?.tags).toHaveLength(10);
     expect(told(derivation)).toEqual([expect.stringMatching(/^"SERVICE_\d+_TAGS".* and \d+ more ask for more work/)]);
   });
 
