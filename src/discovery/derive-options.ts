@@ -12,10 +12,7 @@ export interface DeriveSettings extends Omit<DeriveOptions, 'hostname' | 'hostAd
 }
 
 /** This host's name, as it stands in IDs: as told, else as Docker knows it, which knows none now and then. */
-export function hostnameOf(
-  { hostname }: Pick<DeriveSettings, 'hostname'>,
-  engine: Pick<EngineInfo, 'hostname'>,
-): string {
+function hostnameOf({ hostname }: Pick<DeriveSettings, 'hostname'>, engine: Pick<EngineInfo, 'hostname'>): string {
   return hostname ?? (engine.hostname || systemName());
 }
 
