@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
 import type { Logger } from '../lib/log/index.ts';
-
-import type { Check, HealthStatus, Service } from '../services/index.ts';
 import { checkId } from './checks/state.ts';
+import { SAVED, type Saved, WHOLE } from './saved.ts';
 import type { Instance, Store } from './store.ts';
 
 /** Bytes; some hundred thousand services. */
@@ -13,15 +13,17 @@ const VERSION = 1;
 /** Milliseconds that changes are gathered for. */
 const GATHER = 1_000;
 
+const FILE = v.object({
+  registrator: v.literal(VERSION),
+  node: v.string(),
+  index: v.optional(WHOLE),
+  services: v.array(v.unknown()),
+});
+
 interface Snapshot {
   /** The store's, when it was written; 0 where the file is of a version that did not keep it. */
   readonly index: number;
   readonly services: readonly Saved[];
-}
-
-interface Saved {
-  readonly service: Service;
-  readonly check?: { readonly status: HealthStatus; readonly output: string };
 }
 
 /**
@@ -117,17 +119,14 @@ export function formatSnapshot(store: Store): string {
 
 /** @throws Error with a sentence where it is not what `formatSnapshot` gives, or another host's */
 export function parseSnapshot(text: string, node: string): Snapshot {
-  const { registrator, node: of, index = 0, services } = Object(JSON.parse(text)) as Record<string, unknown>;
-  if (registrator !== VERSION || !Array.isArray(services)) throw new Error('It is no snapshot of this version.');
-  if (of !== node) throw new Error(`It is the snapshot of another host, ${String(of).slice(0, 100)}.`);
-  if (!whole(index)) throw new Error('Its index is none.');
-  return {
-    index: index as number,
-    services: services.map((saved, i) => {
-      if (!isSaved(saved)) throw new Error(`Its service number ${i + 1} is none.`);
-      return saved;
-    }),
-  };
+  const file: unknown = JSON.parse(text);
+  if (!v.is(FILE, file)) throw new Error('It is no snapshot of this version.');
+  if (file.node !== node) throw new Error(`It is the snapshot of another host, ${file.node.slice(0, 100)}.`);
+  const services = file.services.map((saved, i) => {
+    if (!v.is(SAVED, saved)) throw new Error(`Its service number ${i + 1} is none.`);
+    return saved;
+  });
+  return { index: file.index ?? 0, services };
 }
 
 /** Regular files only: to open a pipe would wait for its other end. */
@@ -160,79 +159,3 @@ async function replaceFile(file: string, text: string): Promise<void> {
   }
   await rename(next, file);
 }
-
-type Guard = (value: unknown) => boolean;
-
-const text: Guard = (value) => typeof value === 'string';
-const flag: Guard = (value) => typeof value === 'boolean';
-const yes: Guard = (value) => value === true;
-const whole: Guard = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const port: Guard = (value) => whole(value) && (value as number) <= 65_535;
-const oneOf = (...values: readonly string[]): Guard => values.includes.bind(values) as Guard;
-const list =
-  (of: Guard): Guard =>
-  (value) =>
-    Array.isArray(value) && value.every(of);
-const plain = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const map =
-  (of: Guard): Guard =>
-  (value) =>
-    plain(value) && Object.values(value).every(of);
-const optional =
-  (of: Guard): Guard =>
-  (value) =>
-    value === undefined || of(value);
-/** An object with these fields and no others. */
-const shape =
-  (fields: Readonly<Record<string, Guard>>): Guard =>
-  (value) =>
-    plain(value) &&
-    Object.keys(value).every((key) => Object.hasOwn(fields, key)) &&
-    Object.entries(fields).every(([key, guard]) => guard(value[key]));
-
-const STATUS = oneOf('passing', 'warning', 'critical');
-const TIMING = {
-  interval: optional(text),
-  timeout: optional(text),
-  tlsSkipVerify: optional(flag),
-  initialStatus: optional(STATUS),
-  deregisterAfter: optional(text),
-};
-const CHECKS: Readonly<Record<Check['type'], Guard>> = {
-  http: shape({
-    type: text,
-    url: (value) => typeof value === 'string' && /^https?:\/\//.test(value),
-    method: optional(text),
-    headers: optional(map(list(text))),
-    ...TIMING,
-  }),
-  tcp: shape({ type: text, target: text, ...TIMING }),
-  grpc: shape({ type: text, target: text, useTls: flag, ...TIMING }),
-  script: shape({ type: text, args: list(text), ...TIMING }),
-  ttl: shape({ type: text, ttl: text, ...TIMING }),
-  docker: shape({ type: text, ttl: text, ...TIMING }),
-};
-const check: Guard = (value) => {
-  const type = String(Object(value).type);
-  return Object.hasOwn(CHECKS, type) && CHECKS[type as Check['type']](value);
-};
-const SERVICE = shape({
-  id: text,
-  name: text,
-  address: text,
-  port,
-  protocol: oneOf('tcp', 'udp', 'sctp'),
-  tags: list(text),
-  meta: map(text),
-  check: optional(check),
-  ttl: optional(whole),
-  weight: optional(whole),
-  enableTagOverride: optional(flag),
-  drain: optional(yes),
-  unready: optional(yes),
-  health: optional(shape({ status: STATUS, output: text })),
-  origin: shape({ containerId: text, containerName: text, image: text, exposedPort: port, startedAt: whole }),
-});
-const SAVED = shape({ service: SERVICE, check: optional(shape({ status: STATUS, output: text })) });
-const isSaved = (value: unknown): value is Saved => SAVED(value);
