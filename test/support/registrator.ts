@@ -24,7 +24,7 @@ export interface RegistratorOptions {
 }
 
 /**
- * The program itself as a child process, with nothing of this process' environment but PATH. Ends with this process
+ * The program itself as a child process, with nothing of this process' environment but PATH and NODE_OPTIONS. Ends with this process
  * by a pipe that it does not know of.
  */
 export class Registrator implements AsyncDisposable {
@@ -38,11 +38,12 @@ export class Registrator implements AsyncDisposable {
   readonly #guard: ChildProcess;
 
   constructor(args: readonly string[], { host, env = {}, network, script = cli }: RegistratorOptions = {}) {
-    const { PATH = '' } = process.env;
+    // NODE_OPTIONS: by it the oldest Node runs TypeScript.
+    const { PATH = '', NODE_OPTIONS = '' } = process.env;
     const enter = network === undefined ? [] : ['nsenter', `--net=/run/netns/${network}`];
     const [file = '', ...words] = [...enter, process.execPath, script, ...args];
     this.#child = spawn(file, words, {
-      env: { PATH, ...(host !== undefined && { DOCKER_HOST: host }), ...env },
+      env: { PATH, NODE_OPTIONS, ...(host !== undefined && { DOCKER_HOST: host }), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#guard = guard(this.pid);
