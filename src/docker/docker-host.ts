@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
+import * as v from 'valibot';
+import { checked } from '../lib/checked.ts';
 import { Transport } from '../lib/http/index.ts';
 import { commonVersion, isBelow, isVersion, NEWEST_KNOWN } from './api-version.ts';
 import type { DockerConnection } from './connection.ts';
@@ -42,14 +44,32 @@ export interface ContainerEvent {
 /** A container's ID or name, or an image's ID: what else Docker may say would change the path that is asked for. */
 const REFERENCE = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$/;
 
-/** Fields that Docker gives of a container in a listing; but for the ID, each may be missing or null. */
-type ListedContainer = Pick<Docker.ContainerInfo, 'Id'> & Partial<Docker.ContainerInfo>;
+/** What is read of a listing; but for the ID, each field may be missing or null. */
+const LISTED_CONTAINER = v.object({
+  Id: v.string(),
+  Names: v.nullish(v.array(v.string())),
+  State: v.nullish(v.string()),
+  Status: v.nullish(v.string()),
+  Ports: v.nullish(v.array(v.unknown())),
+  NetworkSettings: v.optional(v.unknown()),
+  Image: v.optional(v.unknown()),
+});
+type ListedContainer = v.InferInput<typeof LISTED_CONTAINER>;
+const LISTING = v.array(LISTED_CONTAINER);
+const INFO = v.object({
+  Name: v.nullish(v.string()),
+  ID: v.nullish(v.string()),
+  ServerVersion: v.nullish(v.string()),
+});
+const IMAGE = v.object({ RepoTags: v.nullish(v.array(v.string())) });
+/** The rest of an inspection is read as it is needed, each field by itself: see services/container.ts. */
+const INSPECTION = v.object({ Id: v.string() });
 
 /** Each call of dockerode's takes a signal; its types do not know that of all. */
 interface SignalCalls {
   ping(options: { abortSignal: AbortSignal }): Promise<unknown>;
   version(options: { abortSignal: AbortSignal }): Promise<{ MinAPIVersion?: unknown }>;
-  info(options: { abortSignal: AbortSignal }): Promise<{ Name?: string; ID?: string; ServerVersion?: string }>;
+  info(options: { abortSignal: AbortSignal }): Promise<unknown>;
   getEvents(options: { abortSignal: AbortSignal; filters: object; since?: string }): Promise<Readable>;
 }
 type Engine = SignalCalls & Omit<Docker, keyof SignalCalls>;
@@ -76,18 +96,17 @@ export class DockerHost {
   }
 
   async info(signal: AbortSignal): Promise<EngineInfo> {
-    const info = await (await this.#agreedEngine(signal)).info({ abortSignal: signal });
-    if (typeof info !== 'object' || info === null || Array.isArray(info)) throw new Error(NOT_DOCKER);
+    const answer = await (await this.#agreedEngine(signal)).info({ abortSignal: signal });
+    // To valibot a list is an object, too, and nothing of this has to be there.
+    const info = checked(INFO, Array.isArray(answer) ? undefined : answer, NOT_DOCKER);
     return { hostname: info.Name ?? '', id: info.ID ?? '', version: info.ServerVersion ?? '' };
   }
 
   /** @param all with those that do not run */
   async list(all: boolean, signal: AbortSignal): Promise<Listed[]> {
     const engine = await this.#agreedEngine(signal);
-    const containers: ListedContainer[] = await engine.listContainers({ all, abortSignal: signal });
-    if (!Array.isArray(containers) || containers.some((one) => typeof one?.Id !== 'string'))
-      throw new Error(NOT_DOCKER);
-    return containers.map((container) => ({
+    const answer: unknown = await engine.listContainers({ all, abortSignal: signal });
+    return checked(LISTING, answer, NOT_DOCKER).map((container) => ({
       id: container.Id,
       name: containerName(container.Names?.[0]),
       state: container.State ?? '',
@@ -100,18 +119,17 @@ export class DockerHost {
   async inspect(containerId: string, signal: AbortSignal): Promise<ContainerSnapshot | undefined> {
     if (!REFERENCE.test(containerId)) return undefined;
     const container = (await this.#agreedEngine(signal)).getContainer(containerId);
-    const snapshot = await container.inspect({ abortSignal: signal }).catch(unlessMissing);
-    if (snapshot !== undefined && typeof snapshot?.Id !== 'string') throw new Error(NOT_DOCKER);
-    return snapshot as ContainerSnapshot | undefined;
+    const answer: unknown = await container.inspect({ abortSignal: signal }).catch(unlessMissing);
+    return answer === undefined ? undefined : (checked(INSPECTION, answer, NOT_DOCKER) as ContainerSnapshot);
   }
 
   /** The names of an image, `redis:latest`; none when it has none, or is gone. */
   async imageTags(imageId: string, signal: AbortSignal): Promise<readonly string[]> {
     if (!REFERENCE.test(imageId)) return [];
     const image = (await this.#agreedEngine(signal)).getImage(imageId);
-    return (
-      (await image.inspect({ abortSignal: signal } as Docker.ImageInspectOptions).catch(unlessMissing))?.RepoTags ?? []
-    );
+    const options = { abortSignal: signal } as Docker.ImageInspectOptions;
+    const answer: unknown = await image.inspect(options).catch(unlessMissing);
+    return answer === undefined ? [] : (checked(IMAGE, answer, NOT_DOCKER).RepoTags ?? []);
   }
 
   /**
@@ -193,7 +211,7 @@ export function phaseOf({ Name, State }: ContainerSnapshot): string {
 }
 
 function listedPhase({ Names, State, Status }: ListedContainer): string {
-  return phase(Names?.[0], State, /\((?:health: )?([a-z]+)\)/.exec(Status ?? '')?.[1]);
+  return phase(Names?.[0], State ?? undefined, /\((?:health: )?([a-z]+)\)/.exec(Status ?? '')?.[1]);
 }
 
 function phase(name = '', state = '', health = ''): string {
