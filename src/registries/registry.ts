@@ -117,6 +117,9 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
+/** The registry does not let us: rights may be given, and a token replaced, at any moment. */
+export class ForbiddenError extends RefusedError {}
+
 /** The registry cannot be used until a person changes something, such as a port that is taken: registrator ends. */
 export class UnusableError extends Error {
   override readonly name: string = 'UnusableError';

@@ -27,19 +27,22 @@ interface ConsulAddress {
  */
 export function consulClient(uri: string, env: Environment): ConsulConnection {
   const address = parseConsulUri(uri, env);
-  const token = env.CONSUL_HTTP_TOKEN || secretFile(env, 'CONSUL_HTTP_TOKEN_FILE')?.toString().trim() || undefined;
+  const token = () =>
+    env.CONSUL_HTTP_TOKEN || secretFile(env, 'CONSUL_HTTP_TOKEN_FILE')?.toString().trim() || undefined;
+  const hasToken = Boolean(env.CONSUL_HTTP_TOKEN || env.CONSUL_HTTP_TOKEN_FILE);
   const target: HttpTarget = compact({
     baseUrl: `${address.secure ? 'https' : 'http'}://${address.host}`,
     headers: env.CONSUL_NAMESPACE ? { 'X-Consul-Namespace': env.CONSUL_NAMESPACE } : undefined,
-    credentials: token === undefined ? undefined : () => ({ 'X-Consul-Token': token }),
+    credentials: hasToken ? () => compact({ 'X-Consul-Token': token() }) : undefined,
     socketPath: address.socketPath,
     tls: address.secure ? () => tls(env) : undefined,
   });
-  // What is wrong with the certificates is told at the start.
+  // Files are read anew at each use. What is wrong with them is told at the start.
+  token();
   target.tls?.();
   const scheme = uri.slice(0, uri.indexOf(':'));
   const name = `${scheme}://${address.socketPath ?? address.host}${address.path === '' ? '' : `/${address.path}`}`;
-  return { client: new HttpClient(target), name, path: address.path, hasToken: token !== undefined };
+  return { client: new HttpClient(target), name, path: address.path, hasToken };
 }
 
 /** Pure but for the environment; exported for tests. */

@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/log/index.ts';
 import type { Check, Health, Service } from '../../services/index.ts';
 import { each, isOwn, ownerMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { type Entry, ForbiddenError, type Owner, RefusedError, type Registry } from '../registry.ts';
 import { type ConsulConnection, consulClient } from './client.ts';
 
 /** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
@@ -48,6 +48,8 @@ class Consul implements Registry {
   readonly #maintenance = new Set<string>();
   /** IDs that somebody else registered at this agent: never overwritten. */
   #foreign: ReadonlySet<string> = new Set();
+  /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
+  readonly #checkless = new Set<string>();
   readonly #told = new Set<string>();
 
   constructor({ client, name, hasToken }: ConsulConnection, { owner, log }: RegistryContext) {
@@ -59,6 +61,7 @@ class Consul implements Registry {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
+    this.#checkless.clear();
     await this.#client.get('/v1/status/leader', { signal, timeout: 5_000 });
     if (this.#hasToken) await this.#checkToken(signal);
   }
@@ -102,18 +105,43 @@ class Consul implements Registry {
             'The agent has a service of this ID that is not ours: give the container another SERVICE_ID.',
           );
         }
-        await this.#put('/v1/agent/service/register', signal, {
-          // Without it, a check that the service no longer asks for would stay.
-          ...(this.#present.has(service.id) ? { params: { 'replace-existing-checks': 'true' } } : {}),
-          data: registration(service, meta),
-          needs: `service:write for "${service.name}"`,
-        });
+        await this.#register(service, meta, signal);
         this.#present.add(service.id);
         // The check of maintenance mode was replaced with the others.
         this.#maintenance.delete(service.id);
         if (!reportsHealth(service)) await this.#maintain(service, signal);
       },
     );
+  }
+
+  /** What the agent does not take may be the check alone, such as a script where those are disabled. */
+  async #register(service: Service, meta: Meta, signal: AbortSignal): Promise<void> {
+    const { check, ...unchecked } = service;
+    const refused = await this.#send(service, meta, signal).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    this.#checkless.delete(service.id);
+    if (refused === undefined) return;
+    if (check === undefined || !(refused instanceof RefusedError) || refused instanceof ForbiddenError) throw refused;
+    await this.#send(unchecked, { ...meta, [CHECK_MARK]: `${REFUSED}${meta[CHECK_MARK]}` }, signal).catch(() => {
+      throw refused;
+    });
+    this.#checkless.add(service.id);
+    const hint = /scripts are disabled/i.test(refused.message)
+      ? ' An agent runs scripts with enable_script_checks = true in its configuration.'
+      : '';
+    const subject = `Container ${service.origin.containerName}: its service is registered without a check`;
+    this.#tellOnce(service, `${subject}, which the agent does not take. ${refused.message}${hint}`);
+  }
+
+  #send(service: Service, meta: Meta, signal: AbortSignal): Promise<void> {
+    return this.#put('/v1/agent/service/register', signal, {
+      // Without it, a check that the service no longer asks for would stay.
+      ...(this.#present.has(service.id) ? { params: { 'replace-existing-checks': 'true' } } : {}),
+      data: registration(service, meta),
+      needs: `service:write for "${service.name}"`,
+    });
   }
 
   deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
@@ -156,7 +184,7 @@ class Consul implements Registry {
           service.Address,
           service.Port,
           service.Tags ?? [],
-          service.Meta ?? {},
+          this.#checkless.has(service.ID) ? withoutRefusal(service.Meta ?? {}) : (service.Meta ?? {}),
           service.EnableTagOverride,
         ),
         id: service.ID,
@@ -238,7 +266,7 @@ const UNKNOWN_TOKEN = 'Consul does not know the token: set CONSUL_HTTP_TOKEN or 
 function refusal(error: unknown, needs: string): unknown {
   if (!(error instanceof HttpStatusError)) return error;
   if (error.status === 403) {
-    return new RefusedError(
+    return new ForbiddenError(
       `Consul says «${words(error)}»: the token lacks ${needs}. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`,
     );
   }
@@ -333,6 +361,11 @@ function kindOfCheck(check: Check): Record<string, unknown> {
   }
 }
 
+type Meta = Readonly<Record<string, string>>;
+
+/** The key of a fingerprint of what the agent does not give back. */
+const CHECK_MARK = 'registrator-check';
+
 /** Consul's limits on service metadata (its agent/structs: ValidateMetadata). */
 const META_PAIRS = 64;
 const META_KEY = /^[a-zA-Z0-9_-]{1,128}$/;
@@ -343,7 +376,7 @@ function consulMeta(service: Service, owner: Owner): { meta: Record<string, stri
   const mark: Record<string, string> = ownerMark(owner);
   // What the agent does not give back is compared by this.
   const hidden = [service.check, service.weight].filter((part) => part !== undefined);
-  if (hidden.length > 0) mark['registrator-check'] = fingerprint(hidden);
+  if (hidden.length > 0) mark[CHECK_MARK] = fingerprint(hidden);
   const meta: Record<string, string> = {};
   const dropped: string[] = [];
   let room = META_PAIRS - Object.keys(mark).length;
@@ -359,6 +392,15 @@ function consulMeta(service: Service, owner: Owner): { meta: Record<string, stri
     }
   }
   return { meta: Object.assign(meta, mark), dropped };
+}
+
+/** In the mark of a check that the agent refused, before the fingerprint. */
+const REFUSED = 'refused ';
+
+/** As it would be with its check. */
+function withoutRefusal(meta: Meta): Meta {
+  const mark = meta[CHECK_MARK];
+  return mark?.startsWith(REFUSED) ? { ...meta, [CHECK_MARK]: mark.slice(REFUSED.length) } : meta;
 }
 
 function metaFault(key: string, value: string): string | undefined {

@@ -31,7 +31,7 @@ export class EtcdEndpoints {
         compact({
           baseUrl: `${tls === undefined ? 'http' : 'https'}://${address}`,
           timeoutMs,
-          tls: tls && (() => tls),
+          tls,
         }),
       ),
     }));

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { compact } from '../../lib/compact.ts';
 import type { Environment } from '../../lib/environment.ts';
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
@@ -10,8 +10,8 @@ export interface EtcdTarget {
   readonly name: string;
   /** `host:port`, at least one. */
   readonly endpoints: readonly string[];
-  /** Present for the schemes with `+tls`. */
-  readonly tls?: Tls;
+  /** Present for the schemes with `+tls`. Reads the files anew, for they may be replaced. Throws a sentence. */
+  readonly tls?: () => Tls;
   readonly credentials?: EtcdCredentials;
   /** The parts of the URI's path, decoded; none of them empty, `.` or `..`. */
   readonly path: readonly string[];
@@ -39,12 +39,15 @@ export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTar
   ];
   const path = parsePath(rawPath, scheme);
   const credentials = parseCredentials(userinfo, env);
+  const tls = scheme.endsWith('+tls') || forkCertificates(env) ? () => readTls(env) : undefined;
+  // What is wrong with the files is told at the start.
+  tls?.();
   return compact({
     name: `${scheme}://${endpoints.join(',')}${path.map((part) => `/${encodeURIComponent(part)}`).join('')}`,
     endpoints,
     path,
     query: new URLSearchParams(query),
-    ...(scheme.endsWith('+tls') || forkCertificates(env) ? { tls: await readTls(env) } : {}),
+    tls,
     credentials,
   });
 }
@@ -108,29 +111,32 @@ function parseCredentials(userinfo: string | undefined, env: Environment): EtcdC
       'There is an etcd user but no readable password: set ETCD_PASSWORD or ETCD_PASSWORD_FILE, and percent-encode one in the URI.',
     );
   }
-  return { username, password: async () => (await readNamed('ETCD_PASSWORD_FILE', file)).toString().trimEnd() };
+  return { username, password: async () => readNamed('ETCD_PASSWORD_FILE', file).toString().trimEnd() };
 }
 
 /** The names that fayrus/registrator gives them; there, they turn TLS on by themselves. */
 const forkCertificates = (env: Environment) =>
   Boolean(env.ETCD_CA_CERT_FILE || env.ETCD_CERT_FILE || env.ETCD_KEY_FILE);
 
-async function readTls(env: Environment): Promise<Tls> {
+function readTls(env: Environment): Tls {
   const ETCD_CACERT = env.ETCD_CACERT || env.ETCD_CA_CERT_FILE;
   const ETCD_CERT = env.ETCD_CERT || env.ETCD_CERT_FILE;
   const ETCD_KEY = env.ETCD_KEY || env.ETCD_KEY_FILE;
   if (!ETCD_CERT !== !ETCD_KEY) throw new Error('ETCD_CERT and ETCD_KEY go together: set both, or neither.');
   return {
-    ...(ETCD_CACERT ? { ca: await readNamed('ETCD_CACERT', ETCD_CACERT) } : {}),
-    ...(ETCD_CERT ? { cert: await readNamed('ETCD_CERT', ETCD_CERT) } : {}),
-    ...(ETCD_KEY ? { key: await readNamed('ETCD_KEY', ETCD_KEY) } : {}),
+    ...(ETCD_CACERT ? { ca: readNamed('ETCD_CACERT', ETCD_CACERT) } : {}),
+    ...(ETCD_CERT ? { cert: readNamed('ETCD_CERT', ETCD_CERT) } : {}),
+    ...(ETCD_KEY ? { key: readNamed('ETCD_KEY', ETCD_KEY) } : {}),
   };
 }
 
-function readNamed(variable: string, path: string): Promise<Buffer> {
-  return readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`The file that ${variable} names cannot be read (${error.code ?? 'unknown'}): check the path.`);
-  });
+function readNamed(variable: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new Error(`The file that ${variable} names cannot be read (${code}): check the path.`);
+  }
 }
 
 function decode(text: string): string | undefined {

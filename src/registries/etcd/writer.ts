@@ -1,4 +1,4 @@
-import { BatchError, type Entry, type Owner, RefusedError } from '../registry.ts';
+import { BatchError, type Entry, ForbiddenError, type Owner, RefusedError } from '../registry.ts';
 import {
   type Condition,
   type EtcdClient,
@@ -238,6 +238,6 @@ function transactions(changes: readonly Change[]): Change[][] {
 }
 
 function refused({ code, message }: EtcdRefusal, key: string): RefusedError {
-  const hint = code === PERMISSION_DENIED ? `: grant the etcd user's role readwrite on ${key}` : '';
-  return new RefusedError(`etcd says «${message}»${hint}.`);
+  if (code !== PERMISSION_DENIED) return new RefusedError(`etcd says «${message}».`);
+  return new ForbiddenError(`etcd says «${message}»: grant the etcd user's role readwrite on ${key}.`);
 }

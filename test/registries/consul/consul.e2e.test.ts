@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../../../src/lib/log/index.ts';
 
@@ -29,6 +30,13 @@ beforeEach(async () => {
   registry = await createRegistry(`consul://${consul.address}`, { owner, env: {}, log });
   return () => registry.close();
 });
+
+const consulOf = async (address: string, lines: object[]) =>
+  createRegistry(`consul://${address}`, {
+    owner,
+    env: {},
+    log: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+  });
 
 const agentService = async (id: string) =>
   (await consul.api<Record<string, Record<string, unknown>>>('GET', '/v1/agent/services'))[id];
@@ -83,6 +91,27 @@ describe('the Consul agent', () => {
       signal,
     );
     await eventuallyPasses(async () => expect(await agentChecks()).toMatchObject([{ Status: 'warning' }]));
+  });
+
+  it('a check that the agent does not take costs the check alone, and one warning names its setting', async () => {
+    await using strict = await new ConsulServer({ config: { enable_script_checks: false } }).start();
+    const lines: { msg: string }[] = [];
+    const registry = await consulOf(strict.address, lines);
+    const scripted = service({ check: { type: 'script', args: ['true'], interval: '10s' }, tags: ['a'] });
+    await registry.connect(signal);
+    for (let times = 0; times < 2; times++) await registry.register([scripted], signal);
+    const [held] = Object.values(await strict.api<Record<string, object>>('GET', '/v1/agent/services'));
+    expect(held).toMatchObject({ ID: scripted.id, Tags: ['a'], Address: '10.0.0.1', Port: 32768 });
+    expect(await strict.api('GET', '/v1/agent/checks')).toEqual({});
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      "Container redis: its service is registered without a check, which the agent does not take. Consul says «Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true». An agent runs scripts with enable_script_checks = true in its configuration.",
+    ]);
+    // It is right so, and not written again, until the agent has been away: then it may have another configuration.
+    expect(await registry.registered(signal)).toEqual([registry.entry(scripted)]);
+    await registry.connect(signal);
+    const [entry] = await registry.registered(signal);
+    expect(entry?.content).not.toBe(registry.entry(scripted).content);
+    await registry.close();
   });
 
   it("shows Docker's health, as it changes, and keeps the check", async () => {
@@ -150,11 +179,11 @@ describe('the Consul agent', () => {
   });
 
   it('refuses with its own words, and only the service at fault', async () => {
-    const bad = service({ container: 'bad', check: { type: 'http', url: 'http://x', interval: 'soon' } });
+    const bad = service({ container: 'bad', name: '' });
     const failures = await failuresOf(registry.register([bad, service()], signal));
     expect([...failures.keys()]).toEqual(['node1:bad:6379']);
     expect(failures.get('node1:bad:6379')).toBeInstanceOf(RefusedError);
-    expect(failures.get('node1:bad:6379')?.message).toMatch(/Consul says «.*(duration|interval).*»/i);
+    expect(failures.get('node1:bad:6379')?.message).toBe('Consul says «Missing service name».');
     expect(await agentService('node1:redis:6379')).toBeDefined();
   });
 

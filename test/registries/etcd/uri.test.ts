@@ -56,7 +56,7 @@ describe('the etcd URI', () => {
     async (uri) => {
       const pem = join(dir, 'ca.pem');
       writeFileSync(pem, 'PEM');
-      expect((await etcdTarget(uri, { ETCD_CACERT: pem })).tls).toEqual({ ca: Buffer.from('PEM') });
+      expect((await etcdTarget(uri, { ETCD_CACERT: pem })).tls?.()).toEqual({ ca: Buffer.from('PEM') });
       expect((await etcdTarget(uri.replace('+tls', ''), { ETCD_CACERT: pem })).tls).toBeUndefined();
     },
   );
@@ -67,7 +67,7 @@ describe('the etcd URI', () => {
     const env = { ETCD_ENDPOINTS: 'h2:2,http://h3:3', ETCD_CA_CERT_FILE: pem, ETCD_CERT_FILE: pem, ETCD_KEY_FILE: pem };
     const { endpoints, tls } = await etcdTarget('etcd2://h1:1', env);
     expect(endpoints).toEqual(['h1:1', 'h2:2', 'h3:3']);
-    expect(tls).toEqual({ ca: Buffer.from('PEM'), cert: Buffer.from('PEM'), key: Buffer.from('PEM') });
+    expect(tls?.()).toEqual({ ca: Buffer.from('PEM'), cert: Buffer.from('PEM'), key: Buffer.from('PEM') });
     expect((await etcdTarget('etcd://h1:1', { ETCD_CERT: pem, ETCD_KEY: pem })).tls).toBeUndefined();
   });
 
@@ -91,7 +91,7 @@ describe('the etcd URI', () => {
     );
   });
 
-  it('takes user, password and certificates from the environment, the password file read at each use', async () => {
+  it('takes user, password and certificates from the environment, the files read at each use', async () => {
     const file = join(dir, 'password');
     writeFileSync(file, 'one\n');
     const { credentials } = await etcdTarget('etcd://h', { ETCD_USERNAME: 'u', ETCD_PASSWORD_FILE: file });
@@ -99,11 +99,10 @@ describe('the etcd URI', () => {
     writeFileSync(file, 'two\n');
     expect(await credentials?.password()).toBe('two');
     const env = { ETCD_CACERT: file, ETCD_CERT: file, ETCD_KEY: file };
-    expect((await etcdTarget('etcd+tls://h', env)).tls).toEqual({
-      ca: Buffer.from('two\n'),
-      cert: Buffer.from('two\n'),
-      key: Buffer.from('two\n'),
-    });
+    const { tls } = await etcdTarget('etcd+tls://h', env);
+    expect(tls?.()).toEqual({ ca: Buffer.from('two\n'), cert: Buffer.from('two\n'), key: Buffer.from('two\n') });
+    writeFileSync(file, 'three\n');
+    expect(tls?.()).toMatchObject({ key: Buffer.from('three\n') });
     expect((await etcdTarget('etcd://h', env)).tls).toBeUndefined();
   });
 
