@@ -26,6 +26,8 @@ export interface CatalogueSettings {
   readonly forward?: readonly Upstream[];
   /** What its HTTP server is called by, beside its addresses, localhost and the node's name. */
   readonly httpNames?: readonly string[];
+  /** Whether health checks may go to any address that a label names. */
+  readonly checkAnyAddress?: boolean;
   /** The file that keeps what it holds over a restart. */
   readonly snapshot?: string;
 }
@@ -78,7 +80,7 @@ export class Catalogue {
     if (this.#running !== undefined) throw new Error('the catalogue is started already');
     const { log, snapshot: file } = this.#options;
     if (file !== undefined && this.store.size === 0) await restoreSnapshot(file, this.store, log);
-    const checks = new CheckRunner(this.store, log);
+    const checks = new CheckRunner(this.store, log, this.#options.checkAnyAddress);
     const http = await this.#listenHttp(checks);
     const dns = await this.#listenDns().catch(async (error: unknown) => {
       await http.close();

@@ -51,6 +51,7 @@ const SERVICE = v.strictObject({
   ttl: v.exactOptional(WHOLE),
   weight: v.exactOptional(WHOLE),
   enableTagOverride: v.exactOptional(v.boolean()),
+  elsewhere: v.exactOptional(v.literal(true)),
   drain: v.exactOptional(v.literal(true)),
   unready: v.exactOptional(v.literal(true)),
   health: v.exactOptional(HEALTH),

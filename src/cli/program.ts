@@ -125,6 +125,12 @@ export function createProgram(version: string): Command {
     .addOption(
       text('--dns-forward <resolvers>', 'ask these for all other names, as in 192.0.2.1,192.0.2.2:5353', resolvers),
     )
+    .addOption(
+      flag(
+        '--check-any-address',
+        'let health checks of memory:// go to any address that a label names, not only to the container and this host',
+      ),
+    )
     .addOption(text('--snapshot <file>', 'keep what memory:// holds here, to answer at once after a restart'))
     .addOption(
       new Option('--plugin <file>', 'a module with a registry of your own; may be given several times').argParser(
@@ -236,13 +242,15 @@ export function toOptions(program: Command, uris: readonly string[]): Options {
 
 /** The flags that are for memory:// only. */
 function catalogueSettings(flags: OptionValues, uris: readonly string[]): CatalogueSettings | undefined {
-  const { dnsDomain: domain, dnsTtl: ttl, dnsForward: forward, snapshot } = flags;
-  const settings = Object.entries({ domain, ttl, forward, snapshot }).filter(([, value]) => value !== undefined);
+  const { dnsDomain: domain, dnsTtl: ttl, dnsForward: forward, checkAnyAddress, snapshot } = flags;
+  const settings = Object.entries({ domain, ttl, forward, checkAnyAddress, snapshot }).filter(
+    ([, value]) => value !== undefined,
+  );
   if (settings.length === 0) return undefined;
   const catalogues = uris.filter((uri) => /^memory:/i.test(uri)).length + (uris.length === 0 ? 1 : 0);
   if (catalogues === 0) {
     throw new UsageError(
-      '--dns-domain, --dns-ttl, --dns-forward and --snapshot are for memory://: add it, or drop them.',
+      '--dns-domain, --dns-ttl, --dns-forward, --check-any-address and --snapshot are for memory://: add it, or drop them.',
     );
   }
   if (snapshot !== undefined && catalogues > 1) {

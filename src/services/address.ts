@@ -50,6 +50,24 @@ export function serviceAddress(
     : hostAddress(place, options);
 }
 
+/**
+ * Whether an address is neither the container's own nor this host's, so that only a label can have named it. Nor is
+ * loopback where the label chooses the port as well: what listens there is meant for this host alone.
+ *
+ * @param chosen whether a label chose the port
+ */
+export function isElsewhere(
+  address: string,
+  chosen: boolean,
+  { host, binding }: Place,
+  options: DeriveOptions,
+): boolean {
+  const { ip, hostAddress } = options;
+  const networks = [host.bridge, ...host.networks, hostAddress].flatMap((each) => [each[4], each[6]]);
+  const own = [ip, binding?.address, ...networks];
+  return !own.includes(address) || (chosen && (isLoopback(address) || isWildcard(address)));
+}
+
 /** SERVICE_IP. */
 function addressField(fields: PortFields, report: Report): string | undefined {
   const field = fields.get('ip');

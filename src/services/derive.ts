@@ -2,7 +2,7 @@ import type { ContainerSnapshot } from '../docker/index.ts';
 import { compact } from '../lib/compact.ts';
 import { quote } from '../lib/quote.ts';
 import { Budget } from '../template/index.ts';
-import { chooseBinding, type Place, serviceAddress } from './address.ts';
+import { chooseBinding, isElsewhere, type Place, serviceAddress } from './address.ts';
 import { checkOf, initialStatus } from './check.ts';
 import { type Container, type ContainerPort, joinedContainer, readContainer } from './container.ts';
 import { fieldText, flag, isOn, metadata, numberField, type PortFields, ServiceFields } from './fields.ts';
@@ -145,7 +145,8 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     report.miss(port.key, `its ID would have more than ${MAX_NAME} bytes; set SERVICE_ID to a shorter one`);
     return [];
   }
-  const target = { address, port: numberField(fields, 'port', report) ?? number };
+  const chosen = numberField(fields, 'port', report);
+  const target = { address, port: chosen ?? number };
   const health = dockerHealth(container, initialStatus(fields, report));
   const check = checkOf(
     fields,
@@ -167,6 +168,7 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
         drain: (flag(fields, 'drain', report) ?? options.drain) || undefined,
         unready: isUnready(health, flag(fields, 'require_healthy', report) ?? options.requireHealthy) || undefined,
         enableTagOverride: flag(fields, 'enable_tag_override', report) || undefined,
+        elsewhere: isElsewhere(address, chosen !== undefined, place, options) || undefined,
         // Where another check is asked for, that one says how the service is.
         health: container.state === 'paused' ? PAUSED : check?.type === 'docker' ? health : undefined,
       }),

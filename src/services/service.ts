@@ -29,6 +29,8 @@ export interface Service {
   readonly enableTagOverride?: boolean;
   /** Set when Docker itself says how the container is: its HEALTHCHECK, or that it is paused. */
   readonly health?: Health;
+  /** Set where a label names an address that is neither the container's own nor this host's. */
+  readonly elsewhere?: boolean;
   readonly origin: Origin;
 }
 

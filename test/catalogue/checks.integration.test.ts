@@ -89,6 +89,45 @@ test('an HTTP check follows redirects, and not for ever', async () => {
   await expect(checkHttp({ type: 'http', url: url.replace('health', 'loop') }, never)).rejects.toThrow('redirects');
 });
 
+test('an HTTP check follows no redirect to another server, nor shows what it says', async () => {
+  const asked: string[] = [];
+  const other = await http((request, response) => {
+    asked.push(request.url ?? '');
+    response.end('secret');
+  });
+  const url = await http((_, response) => response.writeHead(302, { location: other }).end('moved'));
+  const { status, output } = await checkHttp({ type: 'http', url }, never);
+  expect([status, asked]).toEqual(['critical', []]);
+  expect(output).toBe(`HTTP GET ${url}: 302 Found Output: a redirect to another server, which is not followed`);
+});
+
+test.each([
+  '169.254.169.254',
+  '[::ffff:169.254.169.254]',
+  '[::ffff:a9fe:a9fe]',
+  '0xa9fea9fe',
+  '2852039166',
+  '[fe80::1]',
+])('no check goes to %s, which is link-local', async (host) => {
+  const late = AbortSignal.timeout(5_000);
+  await expect(checkHttp({ type: 'http', url: `http://${host}/` }, late)).rejects.toThrow('link-local');
+  await expect(checkTcp(`${host}:80`, late)).rejects.toThrow('link-local');
+  await expect(checkGrpc({ type: 'grpc', target: `${host}:80`, useTls: false }, late)).rejects.toThrow('link-local');
+});
+
+test('a check of an address that only a label names is not made, unless --check-any-address', async () => {
+  const url = await http((_, response) => response.end('ok'));
+  store.put(service({ check: { type: 'http', url }, elsewhere: true }));
+  expect(status()).toBe('critical');
+  expect(output()).toMatch(/^no check is made of .*; --check-any-address allows it$/);
+  const free = new Store({ name: 'node1', address: '10.0.0.9' });
+  const anywhere = new CheckRunner(free, pino({ level: 'silent' }), true);
+  anywhere.start();
+  closing.push(() => anywhere.close());
+  free.put(service({ check: { type: 'http', url }, elsewhere: true }));
+  await eventually(() => free.get(ID)?.status === 'passing');
+});
+
 test('an HTTP check reads no more than the beginning of an endless answer', async () => {
   const url = await http((_, response) => {
     const timer = setInterval(() => response.write('x'.repeat(1000)), 1);
@@ -242,12 +281,12 @@ test('checks that were there before the start are run', async () => {
 });
 
 test('no more tasks run at once than there are slots, and one that left the queue does not run', async () => {
-  const slots = new Slots(2);
+  const slots = new Slots(2, 2);
   const running: (() => void)[] = [];
   const task = () => new Promise<void>((resolve) => running.push(resolve));
   const stop = new AbortController();
-  const all = [1, 2, 3].map(() => slots.run(never, task));
-  const left = slots.run(stop.signal, () => Promise.reject(new Error('ran')));
+  const all = [1, 2, 3].map(() => slots.run('a', never, task));
+  const left = slots.run('a', stop.signal, () => Promise.reject(new Error('ran')));
   await new Promise(setImmediate);
   expect(running).toHaveLength(2);
   stop.abort();
@@ -256,7 +295,28 @@ test('no more tasks run at once than there are slots, and one that left the queu
   await eventually(() => running.length === 2);
   for (const end of running) end();
   await Promise.all(all);
-  await slots.run(never, async () => {});
+  await slots.run('a', never, async () => {});
+});
+
+test('slots go to the one with the fewest tasks, however many another has waiting', async () => {
+  const slots = new Slots(4, 3);
+  const running: { readonly group: string; readonly end: () => void }[] = [];
+  const run = (group: string) =>
+    slots.run(group, never, () => new Promise<void>((resolve) => running.push({ group, end: resolve })));
+  const all = Array.from({ length: 20 }, () => run('many'));
+  await new Promise(setImmediate);
+  expect(running.map(({ group }) => group)).toEqual(['many', 'many', 'many']);
+  all.push(run('few'), run('few'), run('other'));
+  await eventually(() => running.length === 4);
+  running[0]?.end();
+  await eventually(() => running.length === 5);
+  expect(running.map(({ group }) => group).slice(3)).toEqual(['few', 'other']);
+  const rest = setInterval(() => {
+    for (const { end } of running) end();
+  }, 1);
+  await Promise.all(all);
+  clearInterval(rest);
+  expect(running).toHaveLength(23);
 });
 
 test('a service that stays critical for as long as it asks is taken out, one that recovers stays', async () => {

@@ -181,3 +181,22 @@ describe('an address by label', () => {
     },
   );
 });
+
+test.each([
+  ['the host’s own address', {}, undefined],
+  ['the container’s, by a label', { SERVICE_IP: '172.17.0.2' }, undefined],
+  ['the host’s, by a label', { SERVICE_IP: '10.0.0.1', SERVICE_PORT: '22' }, undefined],
+  ['another', { SERVICE_IP: '192.0.2.9' }, true],
+  ['a name', { SERVICE_IP: 'evil.example' }, true],
+  ['another spelling', { SERVICE_IP: '::ffff:172.17.0.2' }, true],
+  ['the cloud’s metadata', { SERVICE_IP: '169.254.169.254' }, true],
+  ['loopback', { SERVICE_IP: '127.0.0.1', SERVICE_PORT: '2375' }, true],
+])('%s is known as elsewhere or not', (_, labels, elsewhere) => {
+  expect(only({ labels }).elsewhere).toBe(elsewhere);
+});
+
+test('a port published to loopback is this host’s own, another port there is not', () => {
+  const published = { '6379/tcp': ['127.0.0.1:16379'] };
+  expect(only({ published }).elsewhere).toBeUndefined();
+  expect(only({ published, labels: { SERVICE_PORT: '2375' } }).elsewhere).toBe(true);
+});

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import type { Check, Health } from '../../services/index.ts';
+import { checkReach, lookUp } from './reach.ts';
 
 /** The standard health protocol's answer for a server that works (grpc.health.v1, HealthCheckResponse). */
 const SERVING = 1;
@@ -16,8 +17,12 @@ export async function checkGrpc(check: Extract<Check, { type: 'grpc' }>, signal:
   const slash = check.target.indexOf('/');
   const authority = slash === -1 ? check.target : check.target.slice(0, slash);
   const service = slash === -1 ? '' : check.target.slice(slash + 1);
+  checkReach(new URL(`http://${authority}`).hostname);
+  // Node hands what it does not know itself on to the connection.
+  const reach = { lookup: lookUp };
   const session = connect(`${check.useTls ? 'https' : 'http'}://${authority}`, {
     rejectUnauthorized: check.tlsSkipVerify !== true,
+    ...reach,
   });
   const failed = once(session, 'error').then(([error]) => Promise.reject(error as Error));
   failed.catch(() => {});

@@ -19,8 +19,10 @@ const TIMEOUT = 10_000;
 const SHORTEST_INTERVAL = 1_000;
 /** However long a check may take by its label, it shall not keep the others waiting for longer. */
 const LONGEST_TIMEOUT = 60_000;
-/** Checks under way at once. */
-const CONCURRENCY = 64;
+/** Checks under way at once: of those that were answered the last time, and of those that were not, and take their time. */
+const CONCURRENCY = 128;
+/** Of one container. */
+const OF_ONE = 16;
 
 /** A check that asks the service itself, time and again. */
 type Polled = Exclude<Check, { type: 'ttl' | 'docker' | 'script' }>;
@@ -36,12 +38,15 @@ interface Running {
 export class CheckRunner {
   readonly #store: Store;
   readonly #log: Logger;
-  readonly #slots = new Slots(CONCURRENCY);
+  readonly #anyAddress: boolean;
+  readonly #slots = { answered: new Slots(CONCURRENCY, OF_ONE), silent: new Slots(CONCURRENCY, OF_ONE) };
   readonly #running = new Map<string, Running>();
   readonly #stopped = new AbortController();
   #toldOfScripts = false;
 
-  constructor(store: Store, log: Logger) {
+  /** @param anyAddress whether checks may go where a label says, and not to their own container or this host alone */
+  constructor(store: Store, log: Logger, anyAddress = false) {
+    this.#anyAddress = anyAddress;
     this.#store = store;
     this.#log = log;
   }
@@ -86,13 +91,17 @@ export class CheckRunner {
       this.#tellOfScript(service);
       return;
     }
+    if (check.type !== 'ttl' && service.elsewhere && !this.#anyAddress) {
+      this.#refuse(service);
+      return;
+    }
     const stop = new AbortController();
     if (check.type === 'ttl') {
       this.#running.set(service.id, { content, stop, reported: this.#expire(service.id, check.ttl, stop.signal) });
       return;
     }
     this.#running.set(service.id, { content, stop });
-    void this.#poll(service.id, check, stop.signal);
+    void this.#poll(service, check, stop.signal);
   }
 
   /** @returns what starts the time anew */
@@ -107,17 +116,26 @@ export class CheckRunner {
     return restart;
   }
 
-  async #poll(id: string, check: Polled, signal: AbortSignal) {
+  async #poll({ id, origin }: Service, check: Polled, signal: AbortSignal) {
     const interval = Math.max(milliseconds(check.interval, INTERVAL), SHORTEST_INTERVAL);
     const timeoutMs = Math.min(milliseconds(check.timeout, TIMEOUT), LONGEST_TIMEOUT);
+    let slots = this.#slots.answered;
     while (!signal.aborted) {
-      await this.#slots.run(signal, async () => {
-        const { status, output } = await probe(check, timeoutMs, signal);
+      await slots.run(origin.containerId, signal, async () => {
+        const { status, output, late } = await probe(check, timeoutMs, signal);
+        slots = late ? this.#slots.silent : this.#slots.answered;
         if (!signal.aborted) this.#store.setCheck(id, status, output);
       });
       // Up to a tenth more or less, so that checks of one start spread.
       await sleep(interval * (0.9 + Math.random() * 0.2), undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** A check goes where it is told, and what it finds is shown: a label aims it at nothing but its own container. */
+  #refuse({ id, name, address, origin }: Service): void {
+    const output = `no check is made of ${address}, which is neither the container's address nor this host's; --check-any-address allows it`;
+    this.#store.setCheck(id, 'critical', output);
+    this.#log.warn({ service: name, id, container: origin.containerName }, output);
   }
 
   #tellOfScript({ id, name, origin }: Service): void {
@@ -131,13 +149,16 @@ export class CheckRunner {
   }
 }
 
-function probe(check: Polled, timeoutMs: number, signal: AbortSignal): Promise<Health> {
+/** What a check found; late where there was no answer in time. */
+type Found = Health & { readonly late?: boolean };
+
+function probe(check: Polled, timeoutMs: number, signal: AbortSignal): Promise<Found> {
   return inTime(timeoutMs, signal, async (limit) => {
     try {
       return await look(check, limit);
     } catch (error) {
-      const output = limit.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
-      return { status: 'critical', output };
+      const late = limit.aborted;
+      return { status: 'critical', output: late ? `no answer within ${timeoutMs} ms` : messageOf(error), late };
     }
   });
 }

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher, errors, interceptors, Pool } from 'undici';
 import { asError } from '../as-error.ts';
@@ -27,6 +27,8 @@ export interface Destination {
   readonly dial?: () => Duplex;
   /** Asked anew for each connection, as certificates are replaced while we run. */
   readonly tls?: () => Tls;
+  /** How the server's name is found; the system's way by default. */
+  readonly lookup?: LookupFunction;
   /** Connections at once to one server; 48 by default. */
   readonly maxSockets?: number;
 }
@@ -138,12 +140,13 @@ export class Transport {
   }
 }
 
-function socketConnector({ socketPath, tls }: Destination): buildConnector.connector {
+function socketConnector({ socketPath, tls, lookup }: Destination): buildConnector.connector {
   const build = (certificates: Tls) =>
     buildConnector({
       ...certificates,
       timeout: CONNECT_TIMEOUT,
       ...(socketPath === undefined ? {} : { socketPath }),
+      ...(lookup === undefined ? {} : { lookup }),
     });
   if (tls === undefined) return build({});
   return (options, connected) => {
