@@ -1,6 +1,10 @@
+import * as v from 'valibot';
+import { checked } from '../../lib/checked.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
+
+const CREATED = v.object({ ID: v.string() });
 
 /** Seconds (Consul's agent/structs: SessionTTLMin, SessionTTLMax). */
 const MIN_TTL = 10;
@@ -81,14 +85,15 @@ export class ConsulSession {
       NodeChecks: [],
     };
     const { data } = await this.#client
-      .put<{ ID: string }>('/v1/session/create', body, { signal: this.#closed.signal })
+      .put<unknown>('/v1/session/create', body, { signal: this.#closed.signal })
       .catch((error: unknown) => {
         if (!(error instanceof HttpStatusError) || error.status !== 403) throw error;
         throw new Error(
           "Consul refuses a session, which --ttl needs: the token lacks session:write for the agent's node. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.",
         );
       });
-    this.#id = data.ID;
-    return data.ID;
+    const { ID } = checked(CREATED, data, 'What Consul says of a new session makes no sense');
+    this.#id = ID;
+    return ID;
   }
 }

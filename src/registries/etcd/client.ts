@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+import { checked } from '../../lib/checked.ts';
 import { compact } from '../../lib/compact.ts';
 import { HttpStatusError } from '../../lib/http/index.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
@@ -47,22 +49,22 @@ export type Operation =
   | { readonly put: string; readonly value: string; readonly lease?: string | undefined }
   | { readonly delete: string };
 
-interface JsonKeyValue {
-  readonly key: string;
-  readonly value?: string;
-  readonly lease?: string;
-}
+const KEY_VALUE = v.object({ key: v.string(), value: v.optional(v.string()), lease: v.optional(v.string()) });
+const KEY_VALUES = v.optional(v.array(KEY_VALUE));
 
-interface JsonRange {
-  readonly header: { readonly revision: string };
-  readonly kvs?: readonly JsonKeyValue[];
-  readonly more?: boolean;
-}
-
-interface JsonTxn {
-  readonly succeeded?: boolean;
-  readonly responses?: readonly { readonly response_range?: JsonRange }[];
-}
+/** Answers of the gateway: a field with its type's zero value is left out. 64-bit numbers are strings. */
+const RANGE = v.object({
+  header: v.object({ revision: v.string() }),
+  kvs: KEY_VALUES,
+  more: v.optional(v.boolean()),
+});
+const TXN = v.object({
+  succeeded: v.optional(v.boolean()),
+  responses: v.optional(v.array(v.object({ response_range: v.optional(v.object({ kvs: KEY_VALUES })) }))),
+});
+const LEASE = v.object({ ID: v.string(), TTL: v.string() });
+const KEPT_ALIVE = v.object({ result: v.optional(v.object({ TTL: v.optional(v.string()) })) });
+const AUTHENTICATED = v.object({ token: v.optional(v.string()) });
 
 /** etcd's v3 API by its JSON gateway (etcd 3.4 and later), with a token where there are credentials. */
 export class EtcdClient {
@@ -83,8 +85,9 @@ export class EtcdClient {
     let from = base64(prefix);
     let revision: string | undefined;
     for (;;) {
-      const page: JsonRange = await this.#call(
+      const page = await this.#call(
         '/v3/kv/range',
+        RANGE,
         signal,
         compact({ key: from, range_end: end, limit: String(PAGE), revision }),
       );
@@ -100,7 +103,7 @@ export class EtcdClient {
 
   /** A linearizable read of one key below the prefix at most: proves the majority, the token and the permission. */
   async probe(prefix: string, signal: AbortSignal): Promise<void> {
-    await this.#call('/v3/kv/range', signal, {
+    await this.#call('/v3/kv/range', RANGE, signal, {
       key: base64(prefix),
       range_end: base64(`${prefix.slice(0, -1)}0`),
       limit: '1',
@@ -120,7 +123,7 @@ export class EtcdClient {
     look: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, KeyValue> | undefined> {
-    const answer: JsonTxn = await this.#call('/v3/kv/txn', signal, {
+    const answer = await this.#call('/v3/kv/txn', TXN, signal, {
       compare: conditions.map(({ key, value }) =>
         value === undefined
           ? { key: base64(key), target: 'VERSION', result: 'EQUAL', version: '0' }
@@ -137,13 +140,13 @@ export class EtcdClient {
   /** @param ttl in seconds; the answer's may be longer */
   async grant(ttl: number, signal: AbortSignal): Promise<{ readonly id: string; readonly ttl: number }> {
     const body = { TTL: String(Math.ceil(ttl)) };
-    const answer = await this.#call<{ ID: string; TTL: string }>('/v3/lease/grant', signal, body);
+    const answer = await this.#call('/v3/lease/grant', LEASE, signal, body);
     return { id: answer.ID, ttl: Number(answer.TTL) };
   }
 
   /** @returns whether the lease is there still */
   async keepAlive(id: string, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#call<{ result?: { TTL?: string } }>('/v3/lease/keepalive', signal, { ID: id });
+    const answer = await this.#call('/v3/lease/keepalive', KEPT_ALIVE, signal, { ID: id });
     // A lease that is gone has no TTL.
     return Number(answer.result?.TTL ?? 0) > 0;
   }
@@ -157,15 +160,29 @@ export class EtcdClient {
     this.#endpoints.close();
   }
 
-  /** @throws EtcdRefusal; an Error with a sentence for people where etcd does not answer or does not let us in */
-  async #call<T>(path: string, signal: AbortSignal, body: unknown): Promise<T> {
+  /**
+   * @throws EtcdRefusal; an Error with a sentence for people where etcd does not answer, does not let us in, or answers
+   * something else than the schema says
+   */
+  async #call<S extends v.GenericSchema>(
+    path: string,
+    schema: S,
+    signal: AbortSignal,
+    body: unknown,
+  ): Promise<v.InferInput<S>> {
     for (let tries = 1; ; tries++) {
       const token = await this.#authenticated(signal);
       try {
         const headers = token === undefined ? {} : { Authorization: token };
-        const answer = await this.#endpoints.request<T>({ method: 'POST', url: path, data: body, headers, signal });
+        const answer = await this.#endpoints.request<unknown>({
+          method: 'POST',
+          url: path,
+          data: body,
+          headers,
+          signal,
+        });
         throwStreamError(answer);
-        return answer;
+        return checked(schema, answer, NO_ETCD);
       } catch (error) {
         const refusal = asRefusal(error);
         if (!(refusal instanceof EtcdRefusal) || !wantsToken(refusal)) throw refusal;
@@ -193,7 +210,7 @@ export class EtcdClient {
     const body = { name: username, password: await password() };
     try {
       const request = { method: 'POST', url: '/v3/auth/authenticate', data: body, signal: this.#closing.signal };
-      return (await this.#endpoints.request<{ token?: string }>(request)).token;
+      return checked(AUTHENTICATED, await this.#endpoints.request<unknown>(request), NO_ETCD).token;
     } catch (error) {
       const refusal = asRefusal(error);
       if (!(refusal instanceof EtcdRefusal)) throw refusal;
@@ -206,6 +223,7 @@ export class EtcdClient {
   }
 }
 
+const NO_ETCD = 'What answers is no etcd v3';
 const NEEDS_USER = 'etcd asks for a user: set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE.';
 
 function wantsToken({ code, message }: EtcdRefusal): boolean {
@@ -245,6 +263,6 @@ function jsonOperation(operation: Operation): unknown {
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-function keyValue({ key, value = '', lease = '0' }: JsonKeyValue): KeyValue {
+function keyValue({ key, value = '', lease = '0' }: v.InferInput<typeof KEY_VALUE>): KeyValue {
   return { key: Buffer.from(key, 'base64').toString(), value: Buffer.from(value, 'base64').toString(), lease };
 }
