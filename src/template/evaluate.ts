@@ -1,6 +1,6 @@
 import { quote } from '../lib/quote.ts';
 import { functions } from './functions.ts';
-import { EvaluationError, type Expression, type Node, type Pipeline } from './syntax.ts';
+import { EvaluationError, type Expression, type Pipeline, type SyntaxNode } from './syntax.ts';
 import { type Environment, isObject, isTrue, keysOf, kindOf, print, sortedKeys, type Value } from './values.ts';
 
 /** Characters that one tag's template may print. */
@@ -24,7 +24,7 @@ export class Evaluator {
   }
 
   /** @returns what the nodes print; variables that they declare stay for the next part. @throws EvaluationError */
-  run(nodes: readonly Node[]): string {
+  run(nodes: readonly SyntaxNode[]): string {
     let output = '';
     for (const node of nodes) {
       output = limited(output + this.#node(node));
@@ -32,7 +32,7 @@ export class Evaluator {
     return output;
   }
 
-  #node(node: Node): string {
+  #node(node: SyntaxNode): string {
     this.#env.budget.spend();
     if (node.kind === 'text') {
       this.#env.budget.spendText(node.text.length);
@@ -50,7 +50,11 @@ export class Evaluator {
     });
   }
 
-  #range({ variables, declares, value: list }: Pipeline, body: readonly Node[], otherwise: readonly Node[]): string {
+  #range(
+    { variables, declares, value: list }: Pipeline,
+    body: readonly SyntaxNode[],
+    otherwise: readonly SyntaxNode[],
+  ): string {
     const elements = this.#elements(this.#value(list));
     if (elements.length === 0) return this.run(otherwise);
     let output = '';
@@ -80,7 +84,7 @@ export class Evaluator {
     throw new EvaluationError(`range wants a list or a map and gets ${kindOf(value)}`);
   }
 
-  #within(dot: Value, nodes: readonly Node[]): string {
+  #within(dot: Value, nodes: readonly SyntaxNode[]): string {
     const outside = this.#dot;
     this.#dot = dot;
     try {

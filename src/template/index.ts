@@ -4,7 +4,7 @@ import { type Budget, BudgetError } from './budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { type Inspected, inspectionOf } from './inspection.ts';
 import { parse } from './parse.ts';
-import { EvaluationError, type Node } from './syntax.ts';
+import { EvaluationError, type SyntaxNode } from './syntax.ts';
 
 export { Budget, BudgetError } from './budget.ts';
 export { TemplateSyntaxError } from './syntax.ts';
@@ -36,7 +36,7 @@ interface TagFailure {
  */
 export class TagTemplate {
   /** The nodes of each tag: the commas outside of `{{ … }}` part them. */
-  readonly #parts: readonly (readonly Node[])[];
+  readonly #parts: readonly (readonly SyntaxNode[])[];
 
   /** @throws TemplateSyntaxError */
   constructor(source: string) {
@@ -86,8 +86,8 @@ export function parseTagTemplate(source: string): TagTemplate {
 /** Ends the tag that waits for an answer. */
 class Unfetched extends Error {}
 
-function split(nodes: readonly Node[]): readonly (readonly Node[])[] {
-  const parts: Node[][] = [[]];
+function split(nodes: readonly SyntaxNode[]): readonly (readonly SyntaxNode[])[] {
+  const parts: SyntaxNode[][] = [[]];
   for (const node of nodes) {
     if (node.kind !== 'text') {
       parts.at(-1)?.push(node);

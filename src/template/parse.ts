@@ -2,7 +2,7 @@ import { quote } from '../lib/quote.ts';
 import { signatures } from './functions.ts';
 import { literalValue } from './literal.ts';
 import { scan, type Token } from './scan.ts';
-import { type Expression, type Node, type Pipeline, TemplateSyntaxError } from './syntax.ts';
+import { type Expression, type Pipeline, type SyntaxNode, TemplateSyntaxError } from './syntax.ts';
 
 /** Deeper nesting is no template that anybody writes. */
 const MAX_DEPTH = 50;
@@ -17,7 +17,7 @@ const CONSTANTS = new Map<string, boolean | null>([
 ]);
 
 /** The nodes of a template in the language of Go's text/template. @throws TemplateSyntaxError */
-export function parse(source: string): readonly Node[] {
+export function parse(source: string): readonly SyntaxNode[] {
   if (source.length > MAX_LENGTH) {
     throw new TemplateSyntaxError(MAX_LENGTH, `the template is longer than ${MAX_LENGTH} characters`);
   }
@@ -37,7 +37,7 @@ class Parser {
     this.#end = tokens.at(-1) ?? { kind: 'end', text: '', at: 0, adjacent: false };
   }
 
-  template(): readonly Node[] {
+  template(): readonly SyntaxNode[] {
     const nodes = this.#nodes();
     const token = this.#peek();
     if (token.kind !== 'end') throw this.#fault(token, `{{${this.#peek(1).text}}} has no block to belong to`);
@@ -45,8 +45,8 @@ class Parser {
   }
 
   /** Up to the end, or to an `{{else` or `{{end`. */
-  #nodes(): readonly Node[] {
-    const nodes: Node[] = [];
+  #nodes(): readonly SyntaxNode[] {
+    const nodes: SyntaxNode[] = [];
     for (;;) {
       const token = this.#peek();
       if (token.kind === 'end') return nodes;
@@ -61,7 +61,7 @@ class Parser {
     }
   }
 
-  #action(keyword: Token): Node {
+  #action(keyword: Token): SyntaxNode {
     const kind = BLOCKS.find((block) => keyword.kind === 'word' && block === keyword.text);
     if (kind !== undefined) {
       this.#take();
@@ -72,7 +72,7 @@ class Parser {
     return { kind: 'action', pipeline };
   }
 
-  #block(kind: (typeof BLOCKS)[number], start: Token): Node {
+  #block(kind: (typeof BLOCKS)[number], start: Token): SyntaxNode {
     const outside = this.#variables;
     const pipeline = this.#pipeline(kind === 'range' ? 2 : 1);
     this.#expect('close', '}}');
@@ -83,7 +83,7 @@ class Parser {
   }
 
   /** From the `{{else` or `{{end` of a block on, past its `{{end}}`. */
-  #otherwise(kind: (typeof BLOCKS)[number], start: Token): readonly Node[] {
+  #otherwise(kind: (typeof BLOCKS)[number], start: Token): readonly SyntaxNode[] {
     if (this.#peek().kind === 'end') throw this.#fault(start, `{{${kind}}} is not closed by {{end}}`);
     this.#expect('open', '{{');
     if (this.#take().text === 'end') {

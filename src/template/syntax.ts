@@ -32,12 +32,12 @@ export interface Pipeline {
   readonly value: Expression;
 }
 
-export type Node =
+export type SyntaxNode =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'action'; readonly pipeline: Pipeline }
   | {
       readonly kind: 'if' | 'with' | 'range';
       readonly pipeline: Pipeline;
-      readonly body: readonly Node[];
-      readonly otherwise: readonly Node[];
+      readonly body: readonly SyntaxNode[];
+      readonly otherwise: readonly SyntaxNode[];
     };

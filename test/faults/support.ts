@@ -35,12 +35,12 @@ export async function holding(registrator: Registrator): Promise<Holding> {
 }
 
 /** Milliseconds that a machine which is busy with other things may need to start a process or to work through a crowd. */
-const PATIENCE = 30_000;
+const DEADLINE_MS = 30_000;
 
 /** Resolves when `probe` passes. */
 export const soon = (probe: () => unknown, options: EventuallyOptions = {}): Promise<void> =>
-  eventuallyPasses(probe, { deadlineMs: PATIENCE, ...options });
+  eventuallyPasses(probe, { deadlineMs: DEADLINE_MS, ...options });
 
 /** The first log line that fits, so far or to come. */
 export const logged = (registrator: Registrator, fits: string | ((line: LogLine) => boolean)): Promise<LogLine> =>
-  registrator.waitForLog(fits, { deadlineMs: PATIENCE });
+  registrator.waitForLog(fits, { deadlineMs: DEADLINE_MS });
