@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from
 import type { Logger } from '../../lib/log/index.ts';
 
 import type { Store } from '../store.ts';
+import { mostTo } from './amplification.ts';
 import { type AnswerOptions, answer } from './answer.ts';
 import type { Upstream } from './forward/index.ts';
 import { Forwarder, Recursion } from './forward/index.ts';
@@ -79,15 +80,19 @@ export class DnsServer {
     ]);
   }
 
-  /** The reply to one packet, at once or, where others are asked, later; undefined where it gets none. Never fails. */
-  #reply(packet: Buffer, transport: 'udp' | 'tcp'): Buffer | undefined | Promise<Buffer | undefined> {
+  /**
+   * The reply to one packet, at once or, where others are asked, later; undefined where it gets none. Never fails.
+   *
+   * @param most bytes of it
+   */
+  #reply(packet: Buffer, transport: 'udp' | 'tcp', most = MAX_TCP): Buffer | undefined | Promise<Buffer | undefined> {
     try {
       const known = transport === 'udp' ? this.#memo.find(packet, this.#store.index) : undefined;
-      if (known !== undefined) return known;
+      if (known !== undefined && known.length <= most) return known;
       const query = parseQuery(packet);
       if (query === undefined) return undefined;
       if ('reply' in query) return query.reply;
-      const limit = transport === 'udp' ? udpLimit(query) : MAX_TCP;
+      const limit = transport === 'udp' ? Math.min(udpLimit(query), most) : MAX_TCP;
       const recursion = this.#recursion;
       const own = this.#answer(query);
       if (recursion === undefined || !query.recursionDesired || this.#asking >= MAX_ASKING) {
@@ -139,7 +144,7 @@ export class DnsServer {
   async #answerDatagram(udp: UdpSocket, packet: Buffer, from: RemoteInfo): Promise<void> {
     // Nobody can be answered at port 0.
     if (from.port === 0) return;
-    const replied = this.#reply(packet, 'udp');
+    const replied = this.#reply(packet, 'udp', mostTo(from.address, packet.length));
     const reply = replied instanceof Promise ? await replied : replied;
     if (reply !== undefined && this.#udp === udp) udp.send(reply, from.port, from.address, () => {});
   }

@@ -80,8 +80,8 @@ const OPCODE = 0x7800;
 const DNSSEC_OK = 0x8000;
 /** RFC 1035: a client that says nothing takes this much over UDP. */
 const PLAIN_UDP = 512;
-/** The most that we send over UDP, and what we say that we take. */
-const MAX_OWN_UDP = 4096;
+/** The most that we send over UDP, and what we say that we take: more is cut into fragments on the way (DNS flag day 2020). */
+const MAX_OWN_UDP = 1232;
 export const MAX_TCP = 65_535;
 
 /** A bare answer with an error: all that a query which cannot be read gets. */
