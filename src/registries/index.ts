@@ -1,4 +1,5 @@
 import type { Registry, RegistryContext, RegistryFactory, RegistryPlugin } from './registry.ts';
+import { refuseSecrets } from './secrets.ts';
 
 export { defineRegistry } from './plugin.ts';
 export * from './registry.ts';
@@ -44,5 +45,6 @@ export async function createRegistry(
     const known = [...SCHEMES, ...plugins.map((one) => one.scheme)];
     throw new Error(`${meant}: it must begin with one of ${known.map((name) => `${name}://`).join(', ')}.`);
   }
+  refuseSecrets(scheme, plainUri);
   return (await load())(plainUri, context);
 }

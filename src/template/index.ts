@@ -1,5 +1,4 @@
 import { splitAtCommas } from '../lib/commas.ts';
-import { quote } from '../lib/quote.ts';
 import { type Budget, BudgetError } from './budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { type Inspected, inspectionOf } from './inspection.ts';
@@ -49,7 +48,8 @@ export class TagTemplate {
     const httpGet = (url: string): string => {
       if (fetched === undefined) throw new EvaluationError('httpGet is for --tags only');
       if (!/^https?:\/\//i.test(url) || !URL.canParse(url) || url.length > MAX_URL) {
-        throw new EvaluationError(`httpGet takes an http or https URL, not ${quote(url)}`);
+        // It may hold credentials.
+        throw new EvaluationError('httpGet takes an http or https URL, and this is none');
       }
       const body = fetched.get(url);
       if (body !== undefined) return body;

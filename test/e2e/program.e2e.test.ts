@@ -13,7 +13,7 @@ describe('registrator, started wrongly, exits 2 with one sentence and starts not
     [['localhost:8500'], 'There is no registry "localhost"'],
     [['just-words'], 'has no scheme'],
     [['consul://a b'], 'that is no host:port'],
-    [['consul://user:secret@host:8500'], 'may hold a host and a port only'],
+    [['consul://user:secret@host:8500'], 'give it by CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE instead'],
     [['consul-unix://relative'], 'names no socket'],
     [['memory://127.0.0.1:99999'], 'port'],
     [['-ttl-refresh', '10', 'consul://h'], '--ttl-refresh renews'],

@@ -92,7 +92,7 @@ describe('--tags', () => {
   test('httpGet: takes http and https alone', () => {
     const derivation = deriveSample({}, { tags: parseTagTemplate('{{ httpGet "file:///etc/passwd" }}') });
     expect(derivation.fetches).toEqual([]);
-    expect(told(derivation)[0]).toContain('httpGet takes an http or https URL, not "file:///etc/passwd"');
+    expect(told(derivation)[0]).toContain('httpGet takes an http or https URL, and this is none');
   });
 
   test('fetch nothing for a container without services', () => {

@@ -6,7 +6,7 @@ import type { Tls } from '../../lib/http/index.ts';
 
 /** Where etcd is, and who we are to it. */
 export interface EtcdTarget {
-  /** For logs: the URI without credentials. */
+  /** For logs. */
   readonly name: string;
   /** `host:port`, at least one. */
   readonly endpoints: readonly string[];
@@ -25,20 +25,20 @@ export interface EtcdCredentials {
 }
 
 /**
- * Reads `scheme://[user:password@]h1,h2:port/path`, ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_USERNAME, ETCD_PASSWORD and
+ * Reads `scheme://h1,h2:port/path`, ETCD_CACERT, ETCD_CERT, ETCD_KEY, ETCD_USERNAME, ETCD_PASSWORD and
  * ETCD_PASSWORD_FILE. A host without a port has that of the last host, or 2379; no host is 127.0.0.1. Also, as
  * fayrus/registrator has them: ETCD_ENDPOINTS (more hosts), ETCD_CA_CERT_FILE, ETCD_CERT_FILE and ETCD_KEY_FILE.
  *
  * @throws an Error with one sentence, which quotes nothing of a URI that may hold a password
  */
 export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTarget> {
-  const { scheme, userinfo, hosts, rawPath, query } = split(uri);
+  const { scheme, hosts, rawPath, query } = split(uri);
   const more = env.ETCD_ENDPOINTS?.replace(/https?:\/\//gi, '').trim();
   const endpoints = [
     ...new Set([hosts, more].flatMap((list, n) => (n > 0 && !list ? [] : parseHosts(list ?? '', scheme)))),
   ];
   const path = parsePath(rawPath, scheme);
-  const credentials = parseCredentials(userinfo, env);
+  const credentials = readCredentials(env);
   const tls = scheme.endsWith('+tls') || forkCertificates(env) ? () => readTls(env) : undefined;
   // What is wrong with the files is told at the start.
   tls?.();
@@ -53,19 +53,13 @@ export async function etcdTarget(uri: string, env: Environment): Promise<EtcdTar
 }
 
 function split(uri: string) {
-  const match = /^([a-z0-9+-]+):\/\/(?:([^/?#]*)@)?([^/?#@]*)([^?#]*)(?:\?([^#]*))?$/i.exec(uri);
+  const match = /^([a-z0-9+-]+):\/\/([^/?#@]*)([^?#]*)(?:\?([^#]*))?$/i.exec(uri);
   if (match === null) {
     const scheme = /^[a-z0-9+-]+/i.exec(uri)?.[0].toLowerCase() ?? 'etcd';
     throw new Error(`The ${scheme} URI cannot be read: it must look like ${scheme}://host1:2379,host2:2379/path.`);
   }
-  const [, scheme = '', userinfo, hosts = '', rawPath = '', query = ''] = match;
-  if (rawPath.includes('@') || query.includes('@')) {
-    // Most likely the end of a password: it must not come to be a prefix, which is logged.
-    throw new Error(
-      `The ${scheme} URI has an @ after its hosts: percent-encode it, and what is not a letter in a password.`,
-    );
-  }
-  return { scheme: scheme.toLowerCase(), userinfo, hosts, rawPath, query };
+  const [, scheme = '', hosts = '', rawPath = '', query = ''] = match;
+  return { scheme: scheme.toLowerCase(), hosts, rawPath, query };
 }
 
 function parseHosts(hosts: string, scheme: string): string[] {
@@ -95,22 +89,10 @@ function parsePath(rawPath: string, scheme: string): string[] {
   });
 }
 
-function parseCredentials(userinfo: string | undefined, env: Environment): EtcdCredentials | undefined {
-  const colon = userinfo?.indexOf(':') ?? -1;
-  const inUri = colon === -1 ? userinfo : userinfo?.slice(0, colon);
-  const username = (inUri === undefined ? env.ETCD_USERNAME : decode(inUri)) || undefined;
-  if (username === undefined) {
-    if (!userinfo) return undefined;
-    throw new Error('The user in the etcd URI cannot be read: percent-encode it, or set ETCD_USERNAME instead.');
-  }
-  const password = colon === -1 ? env.ETCD_PASSWORD : decode(userinfo?.slice(colon + 1) ?? '');
+function readCredentials({ ETCD_USERNAME: username, ETCD_PASSWORD: password, ETCD_PASSWORD_FILE: file }: Environment) {
+  if (!username) return undefined;
   if (password) return { username, password: async () => password };
-  const file = env.ETCD_PASSWORD_FILE;
-  if (!file) {
-    throw new Error(
-      'There is an etcd user but no readable password: set ETCD_PASSWORD or ETCD_PASSWORD_FILE, and percent-encode one in the URI.',
-    );
-  }
+  if (!file) throw new Error('There is an etcd user but no password: set ETCD_PASSWORD or ETCD_PASSWORD_FILE.');
   return { username, password: async () => readNamed('ETCD_PASSWORD_FILE', file).toString().trimEnd() };
 }
 
