@@ -17,19 +17,6 @@ const commonJs = [
   "const __dirname = fileUrlToPathForBundle(new URL('.', import.meta.url));",
 ].join('\n');
 
-/**
- * What dockerode brings and never reaches here: docker-modem, in whose place src/docker/modem.ts is, with an SSH client of
- * its own; gRPC and tar, for building images.
- */
-const leftOut = {
-  name: 'left-out',
-  setup({ onResolve, onLoad }) {
-    const filter = /^(docker-modem|@grpc\/grpc-js|@grpc\/proto-loader|tar-fs)$/;
-    onResolve({ filter }, ({ path }) => ({ path, namespace: 'left-out' }));
-    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};' }));
-  },
-};
-
 await build({
   entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts', 'registry-kit': 'src/registries/registry-kit.ts' },
   outdir: 'dist',
@@ -43,7 +30,6 @@ await build({
   // The licences of what is inside, beside it.
   legalComments: 'linked',
   banner: { js: commonJs },
-  plugins: [leftOut],
   // Axios without its own ways to send, in whose place src/lib/http is: one file, which needs no other package.
   alias: { axios: './node_modules/axios/dist/esm/axios.js' },
   logLevel: 'warning',
