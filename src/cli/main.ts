@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setMaxListeners } from 'node:events';
 import { CommanderError } from 'commander';
 import { createLogger, type Logger } from '../lib/log/index.ts';
 import { observe, serveHttp } from '../ops/index.ts';
@@ -14,6 +15,8 @@ const FAILED = 1;
 const WRONG_USAGE = 2;
 
 async function main(): Promise<number> {
+  // Dozens of calls may listen to one signal. Later versions of Node expect that; 22 would print a warning into the log.
+  setMaxListeners(0);
   const program = createProgram(version());
   let invocation: Invocation;
   try {
