@@ -3,12 +3,16 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  ConflictError,
   defineRegistry,
   type Entry,
   each,
   encodeSegment,
-  isOwn,
+  Findings,
+  holderOf,
+  markIn,
   ownerMark,
+  ownership,
   RefusedError,
   type Registry,
   type RegistryFactory,
@@ -26,13 +30,20 @@ const directory: RegistryFactory = async (uri, { owner }) => {
   const asEntry = (content: string, { id, name, address, port }: Instance): Entry => {
     return { key: `${encodeSegment(id)}.json`, content, id, name, address, port };
   };
-  /** What a file says, where there is one; `instance` only where it is this host's. */
+  /** What a file says, where there is one. */
   const look = async (key: string, signal: AbortSignal) => {
     const text = await readFile(join(folder, key), { encoding: 'utf8', signal }).catch(unlessMissing);
-    if (text === undefined) return undefined;
-    const instance = parse(text);
-    return { text, instance: instance && isOwn(owner, instance.id, instance.meta) ? instance : undefined };
+    return text === undefined ? undefined : { text, instance: parse(text) };
   };
+  /** Nothing that is somebody else's is written over, or removed. */
+  const expectOwn = async (key: string, signal: AbortSignal) => {
+    const there = await look(key, signal);
+    if (there === undefined) return;
+    const { id = '', address = '', meta = {} } = there.instance ?? {};
+    const held = { id, address, mark: markIn(meta) };
+    if (ownership(owner, held) !== 'own') throw new ConflictError(`The file ${key}`, holderOf(held));
+  };
+  let findings = new Findings(owner);
 
   const registry: Registry = {
     name: `directory://${folder}`,
@@ -51,9 +62,7 @@ const directory: RegistryFactory = async (uri, { owner }) => {
         async (service) => {
           const { key, content } = registry.entry(service);
           if (Buffer.byteLength(key) > 200) throw new RefusedError('The ID is too long for the name of a file.');
-          const there = await look(key, signal);
-          if (there !== undefined && there.instance === undefined)
-            throw new RefusedError(`The file ${key} is not ours: give the container another SERVICE_ID.`);
+          await expectOwn(key, signal);
           // Readers see the old file or the new one, and nothing between.
           await writeFile(join(folder, `${key}~`), content, { signal });
           await rename(join(folder, `${key}~`), join(folder, key));
@@ -65,17 +74,19 @@ const directory: RegistryFactory = async (uri, { owner }) => {
         ({ key }) => key,
         CONCURRENCY,
         async ({ key }) => {
-          if ((await look(key, signal))?.instance) await rm(join(folder, key), { force: true });
+          await expectOwn(key, signal);
+          await rm(join(folder, key), { force: true });
         },
       ),
     async registered(signal) {
-      const entries: Entry[] = [];
+      findings = new Findings(owner);
       for (const key of await readdir(folder)) {
         const file = key.endsWith('.json') ? await look(key, signal) : undefined;
-        if (file?.instance) entries.push(asEntry(file.text, file.instance));
+        if (file?.instance) findings.add(asEntry(file.text, file.instance), { mark: markIn(file.instance.meta) });
       }
-      return entries;
+      return findings.own;
     },
+    others: () => findings,
     close: async () => {},
   };
   return registry;

@@ -15,12 +15,14 @@ export type { DockerStatus } from './discovery/index.ts';
 export { createLogger, type LogFormat, type Logger, type LogLevel } from './lib/log/index.ts';
 export type { Observer, Status } from './ops/index.ts';
 export { DEFAULTS, type Options } from './options.ts';
-export type { Action, RegistryStatus } from './reconciler/index.ts';
+export type { Action, Conflict, RegistryStatus } from './reconciler/index.ts';
 export { Registrator } from './registrator.ts';
 export {
   BatchError,
+  ConflictError,
   defineRegistry,
   type Entry,
+  type Others,
   type Owner,
   RefusedError,
   type Registry,
@@ -29,5 +31,16 @@ export {
   type RegistryPlugin,
   UnusableError,
 } from './registries/index.ts';
-export { decodeSegment, encodeSegment, isOwn, isOwnId, ownerMark } from './registries/kit/index.ts';
+export {
+  decodeSegment,
+  encodeSegment,
+  type Held,
+  holderOf,
+  isOwnId,
+  type Mark,
+  markIn,
+  type Ownership,
+  ownerMark,
+  ownership,
+} from './registries/kit/index.ts';
 export { parseTagTemplate, type Service, type TagTemplate } from './services/index.ts';

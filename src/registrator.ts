@@ -6,6 +6,7 @@ import {
   type HostFacts,
   hostFacts,
   ownAddress,
+  ownAddresses,
 } from './discovery/index.ts';
 import { DockerHost, dockerConnection, type EngineInfo, untilAnswered } from './docker/index.ts';
 import { compact } from './lib/compact.ts';
@@ -91,7 +92,7 @@ export class Registrator {
     this.#hostname = hostname;
     const derive = deriveOptions(this.#options, facts);
     this.#tellWithoutAddress(derive);
-    const registries = await this.#registries({ ...engine, hostname }, derive);
+    const registries = await this.#registries({ ...engine, hostname }, derive, facts);
     const controller = new ContainerController(
       this.#docker,
       this.#desired,
@@ -176,10 +177,14 @@ export class Registrator {
     if (address !== undefined) for (const { registry } of this.#reconcilers) registry.hostMoved?.(address);
   }
 
-  #registries(engine: EngineInfo, derive?: DeriveOptions): Promise<Registry[]> {
+  #registries(engine: EngineInfo, derive?: DeriveOptions, facts?: HostFacts): Promise<Registry[]> {
     const address = derive && ownAddress(derive);
     const context = compact({
-      owner: { host: engine.hostname, engine: engine.id },
+      owner: compact({
+        host: engine.hostname,
+        engine: engine.id,
+        addresses: facts && (() => ownAddresses(this.#options, facts)),
+      }),
       env: this.#env,
       log: this.#log,
       routes: this.#routes,

@@ -2,7 +2,7 @@ import { hostname as systemName } from 'node:os';
 import type { DockerHost, EngineInfo } from '../docker/index.ts';
 import { compact } from '../lib/compact.ts';
 import type { DeriveOptions } from '../services/index.ts';
-import { HostAddress } from './host-address.ts';
+import { HostAddress, isReachable } from './host-address.ts';
 import { hasOwnNetwork } from './own-container.ts';
 
 /** What a person sets; the rest of `DeriveOptions` is looked up. */
@@ -63,6 +63,12 @@ export function deriveOptions(options: DeriveSettings, { hostname, ownNetwork, a
     tags,
     ttl,
   });
+}
+
+/** The addresses by which this host tells its own entries from those of a cloned one, now. */
+export function ownAddresses({ ip }: Pick<DeriveSettings, 'ip'>, { address }: HostFacts): ReadonlySet<string> {
+  const addresses = ip === undefined ? Object.values(address.addresses) : [ip];
+  return new Set(addresses.filter(isReachable));
 }
 
 /** The host's own address: as told, else as looked up, where one was found. */

@@ -125,7 +125,8 @@ function routedOutward(family: Family): Promise<string | undefined> {
   });
 }
 
-function isReachable(address: string): boolean {
+/** Never a loopback or link-local one, which every host has. */
+export function isReachable(address: string): boolean {
   if (isIP(address) === 0) return false;
   return !['loopback', 'linkLocal', 'unspecified', 'multicast'].includes(ipaddr.parse(address).range());
 }

@@ -80,6 +80,11 @@ export class Metrics implements Observer {
     gauge('registrator_services', 'Services that the registry should hold.', ({ services }) => services);
     gauge('registrator_queue_depth', 'Entries that wait to be written, or are being written.', ({ queue }) => queue);
     gauge('registrator_failing', 'Entries that could not be written and are tried again.', ({ failing }) => failing);
+    gauge(
+      'registrator_conflicts',
+      'Services that wait because somebody else holds their entry.',
+      ({ conflicts }) => conflicts.length,
+    );
     gauge('registrator_registry_up', '1 while the registry answers.', ({ up }) => Number(up));
     gauge(
       'registrator_last_resync_timestamp_seconds',

@@ -1,5 +1,7 @@
 /** After so many mends an entry is in dispute. */
 const MENDS_UNTIL_DISPUTE = 3;
+/** What was removed, and comes back so often, is left alone: another registrator bears this host's name. */
+const RETURNS_UNTIL_LEFT = 2;
 const HOUR = 3_600_000;
 
 interface Dispute {
@@ -14,6 +16,7 @@ interface Dispute {
  */
 export class Disputes {
   readonly #byKey = new Map<string, Dispute>();
+  readonly #returns = new Map<string, { readonly times: number; readonly at: number }>();
   readonly #unitMs: number;
 
   /** @param unitMs the wait after the first mends: a resync's period */
@@ -32,11 +35,25 @@ export class Disputes {
     return mends === MENDS_UNTIL_DISPUTE;
   }
 
-  mayMend(key: string, now: number): boolean {
-    return now >= (this.#byKey.get(key)?.notBefore ?? 0);
+  /** What we removed is there again. @returns whether it is left alone since just now */
+  foundBack(key: string, now: number): boolean {
+    const before = this.#returns.get(key);
+    const times = before === undefined || now - before.at > HOUR ? 1 : before.times + 1;
+    this.#returns.set(key, { times, at: now });
+    return times === RETURNS_UNTIL_LEFT;
   }
 
-  /** Forgets all: the registry lost its data, which is nobody's doing. */
+  /** The key is ours to write again, or what came back may have been our own doing. */
+  forgetReturns(key: string): void {
+    this.#returns.delete(key);
+  }
+
+  mayMend(key: string, now: number): boolean {
+    const isLeft = (this.#returns.get(key)?.times ?? 0) >= RETURNS_UNTIL_LEFT;
+    return !isLeft && now >= (this.#byKey.get(key)?.notBefore ?? 0);
+  }
+
+  /** Forgets what changed: the registry lost its data, which is nobody's doing. */
   clear(): void {
     this.#byKey.clear();
   }

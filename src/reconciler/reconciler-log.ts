@@ -1,7 +1,7 @@
 import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import type { Logger } from '../lib/log/index.ts';
-import { type Entry, RefusedError } from '../registries/index.ts';
+import { ConflictError, type Entry, type Others, RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import type { WantedEntry } from './claim-table.ts';
 import type { Action } from './status.ts';
@@ -18,6 +18,10 @@ export class ReconcilerLog {
   /** Until when, by performance.now(), another loss is no news. */
   #quietUntil = 0;
   #toldOfDispute = false;
+  #toldOfReturns = false;
+  readonly #twins = new Set<string>();
+  /** What was last said of a key that failed. */
+  readonly #said = new Map<string, string>();
 
   constructor(log: Logger, registry: string) {
     this.#log = log.child({ registry });
@@ -48,6 +52,7 @@ export class ReconcilerLog {
   }
 
   done(action: Action, entry: Entry, service: Service | undefined): void {
+    this.over(entry.key);
     if (action === 'refresh') {
       this.#log.info({ ...about(entry, service), health: entry.health ?? 'passing' }, 'health changed');
       return;
@@ -58,12 +63,50 @@ export class ReconcilerLog {
   /** @param again whether it had failed before */
   failed(action: Action, entry: Entry, service: Service | undefined, error: Error, again: boolean): void {
     const fields = { ...about(entry, service), err: error.message };
-    if (error instanceof RefusedError) {
-      const words = `the registry refuses to ${action} this service; the others go on, and it is tried again later`;
-      this.#log.warn(fields, words);
+    if (!(error instanceof RefusedError)) {
+      const level = again ? 'debug' : 'warn';
+      this.#log[level](fields, `could not ${action} this service; trying again, less often each time`);
       return;
     }
-    this.#log[again ? 'debug' : 'warn'](fields, `could not ${action} this service; trying again, less often each time`);
+    const said = this.#said.get(entry.key) === `${action} ${error.message}`;
+    if (this.#said.size < MEMORY) this.#said.set(entry.key, `${action} ${error.message}`);
+    if (error instanceof ConflictError) this.#inConflict(entry, service, error, said ? 'debug' : 'error');
+    else
+      this.#log[said ? 'debug' : 'warn'](
+        fields,
+        `the registry refuses to ${action} this service: ${sentence(error)} The others go on, and it is tried again later`,
+      );
+  }
+
+  #inConflict(entry: Entry, service: Service | undefined, error: ConflictError, level: 'debug' | 'error'): void {
+    const whose = service === undefined ? '' : ` of container ${service.origin.containerName}`;
+    this.#log[level](
+      { ...about(entry, service), holder: error.holder },
+      `the service ${entry.name}${whose} is in conflict: ${sentence(error)} It waits, and is registered within a resync once the way is free: give the container another SERVICE_ID, or remove the other entry`,
+    );
+  }
+
+  /** What failed with the key is over: the next failure is news. */
+  over(key: string): void {
+    this.#said.delete(key);
+  }
+
+  leftAlone(entry: Entry, service: Service | undefined, { holder, message }: ConflictError): void {
+    this.#log.info({ ...about(entry, service), holder }, `not deregistered: ${message}`);
+  }
+
+  /** @param place the registry's URI, as far as it is no secret */
+  twins({ twins }: Others, place: string): void {
+    for (const [host, entries] of twins) {
+      if (this.#twins.has(host)) continue;
+      this.#twins.add(host);
+      const name = host === '' ? 'another host' : `the host "${host}"`;
+      const cleanup = `registrator cleanup --hostname ${host === '' ? 'OLD' : host} ${place}`;
+      this.#log.warn(
+        { entries, host },
+        `${entries} entries of ${name} bear the ID of this host's Docker engine: they are left alone. Either that is a cloned machine (remove /etc/docker/key.json or its engine-id on one of them, and restart Docker), or this host was renamed and moved: then remove them with ${cleanup}`,
+      );
+    }
   }
 
   gone(services: number): void {
@@ -87,6 +130,15 @@ export class ReconcilerLog {
     );
   }
 
+  returned(keys: readonly string[]): void {
+    if (keys.length === 0 || this.#toldOfReturns) return;
+    this.#toldOfReturns = true;
+    this.#log.warn(
+      { entries: keys.slice(0, 10) },
+      "what was removed as stale came back twice: another registrator bears this host's name, and such entries are left alone from now on. Give each registrator its own --hostname",
+    );
+  }
+
   dispute(keys: readonly string[]): void {
     if (keys.length === 0 || this.#toldOfDispute) return;
     this.#toldOfDispute = true;
@@ -100,3 +152,6 @@ export class ReconcilerLog {
 function about(entry: Entry, service: Service | undefined): Record<string, string> {
   return compact({ service: entry.name, id: entry.id, container: service?.origin.containerName });
 }
+
+/** Refusals in the words of a registry end as they like. */
+const sentence = ({ message }: Error) => (/[.!?]$/.test(message) ? message : `${message}.`);

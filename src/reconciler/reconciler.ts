@@ -6,14 +6,22 @@ import { compact } from '../lib/compact.ts';
 import type { Logger } from '../lib/log/index.ts';
 import { retrying } from '../lib/retrying.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
-import { BatchError, type Entry, isHeld, RefusedError, type Registry, UnusableError } from '../registries/index.ts';
+import {
+  BatchError,
+  ConflictError,
+  type Entry,
+  isHeld,
+  RefusedError,
+  type Registry,
+  UnusableError,
+} from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import { ClaimTable, type WantedEntry } from './claim-table.ts';
 import type { DesiredState } from './desired-state.ts';
 import { Disputes } from './disputes.ts';
 import { ReconcilerLog } from './reconciler-log.ts';
 import { retryDelay } from './retry-delay.ts';
-import type { Action, RegistryStatus, WriteObserver } from './status.ts';
+import type { Action, Conflict, RegistryStatus, WriteObserver } from './status.ts';
 
 export interface ReconcilerOptions {
   /** Milliseconds between two readings of the registry; 0 for none. */
@@ -62,6 +70,8 @@ export class Reconciler {
   #resyncedAt: number | undefined;
   readonly #observer: WriteObserver | undefined;
   readonly #disputes: Disputes;
+  /** Who holds what we want, by key. */
+  readonly #conflicts = new Map<string, string>();
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
 
@@ -89,6 +99,7 @@ export class Reconciler {
       services: this.#wanted.size,
       queue: this.#queue.depth,
       failing: this.#queue.failing,
+      conflicts: [...this.#conflicts].flatMap(([key, holder]) => this.#conflict(key, holder)),
       resyncedAt: this.#resyncedAt,
     });
   }
@@ -115,6 +126,13 @@ export class Reconciler {
       ending.abort();
       await heart;
     }
+  }
+
+  #conflict(key: string, holder: string): Conflict[] {
+    const service = this.#wanted.get(key)?.service;
+    if (service === undefined) return [];
+    const { containerId, containerName } = service.origin;
+    return [{ containerId, containerName, serviceId: service.id, service: service.name, holder }];
   }
 
   /** Resolves when nothing is left to do now, or the registry is away. */
@@ -214,18 +232,26 @@ export class Reconciler {
     if (lost.length > 0 && found.size === 0) this.#disputes.clear();
     else this.#noteDisputes(found, lost);
     for (const key of lost) this.#actual.delete(key);
-    for (const [key, entry] of found) this.#actual.set(key, { ...this.#actual.get(key), entry });
-    this.#log.gone(lost.filter((key) => this.#wanted.get(key) !== undefined).length);
-    this.#markDifferences(new Set(lost));
+    for (const [key, entry] of found) {
+      this.#actual.set(key, { ...this.#actual.get(key), entry });
+      if (this.#conflicts.has(key)) this.#endConflict(key);
+    }
+    const others = this.registry.others?.();
+    const gone = lost.filter((key) => this.#wanted.get(key) !== undefined && !others?.holders.has(key));
+    this.#log.gone(gone.length);
+    if (others !== undefined) this.#log.twins(others, this.registry.name);
+    // The way is free again, as far as the registry can tell without a try.
+    const free = [...this.#conflicts.keys()].filter((key) => others?.holders.has(key) !== true);
+    this.#markDifferences(new Set([...lost, ...free]));
   }
 
   /** Counts what was right when it was last read or written, and is not now. */
   #noteDisputes(found: ReadonlyMap<string, Entry>, lost: readonly string[]): void {
     const now = performance.now();
-    const changed = [...found.values()].filter(({ key, content }) =>
-      this.#actual.has(key)
-        ? this.#isRight(key) && content !== this.#wanted.get(key)?.entry.content
-        : this.#removed.has(key),
+    const back = [...found.keys()].filter((key) => !this.#actual.has(key) && this.#removed.has(key));
+    this.#log.returned(back.filter((key) => this.#disputes.foundBack(key, now)));
+    const changed = [...found.values()].filter(
+      ({ key, content }) => this.#isRight(key) && content !== this.#wanted.get(key)?.entry.content,
     );
     const keys = [...changed.map(({ key }) => key), ...lost.filter((key) => this.#isRight(key))];
     this.#log.dispute(keys.filter((key) => this.#disputes.foundChanged(key, now)));
@@ -236,7 +262,7 @@ export class Reconciler {
     return wanted !== undefined && this.#actual.get(key)?.entry.content === wanted;
   }
 
-  /** @param lost keys that the registry was found to hold no more */
+  /** @param lost keys that the registry was found to hold no more, or that somebody else held until now */
   #markDifferences(lost: ReadonlySet<string> = new Set()): void {
     const now = performance.now();
     for (const key of new Set([...this.#wanted.keys, ...this.#actual.keys()])) {
@@ -269,7 +295,15 @@ export class Reconciler {
       keys.add(key);
     }
     for (const service of after) if (isHeld(this.registry, service)) keys.add(this.#want(service));
-    for (const key of keys) this.#queue.add(key);
+    for (const key of keys) {
+      if (this.#wanted.get(key) === undefined) this.#endConflict(key);
+      this.#queue.add(key);
+    }
+  }
+
+  #endConflict(key: string): void {
+    this.#conflicts.delete(key);
+    this.#log.over(key);
   }
 
   #want(service: Service): string {
@@ -318,22 +352,47 @@ export class Reconciler {
     for (const { entry, service } of batch) {
       this.#touched?.add(entry.key);
       const failure = failures.get(entry.key);
-      if (failure !== undefined) {
-        failed.set(entry.key, failure);
-        this.#log.failed(action, entry, service, failure, this.#queue.failuresOf(entry.key) > 0);
-        this.#observer?.failed(this.registry.name, action, failure);
-        continue;
-      }
-      if (action === 'deregister') this.#forget(entry.key);
-      else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
-      this.#log.done(action, entry, service);
-      this.#observer?.done(this.registry.name, action, service);
+      if (failure === undefined) this.#done(action, entry, service);
+      else if (!this.#isElsewhere(action, entry, service, failure)) failed.set(entry.key, failure);
     }
+  }
+
+  #done(action: Action, entry: Entry, service: Service | undefined): void {
+    if (action === 'deregister') this.#forget(entry.key);
+    else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
+    if (action === 'register') this.#heed(entry.key);
+    this.#conflicts.delete(entry.key);
+    this.#log.done(action, entry, service);
+    this.#observer?.done(this.registry.name, action, service);
+  }
+
+  /** @returns whether nothing is left to do, because what was to be removed is somebody else's by now */
+  #isElsewhere(action: Action, entry: Entry, service: Service | undefined, failure: Error): boolean {
+    const { key } = entry;
+    if (failure instanceof ConflictError) {
+      this.#actual.delete(key);
+      if (action === 'deregister') {
+        this.#log.leftAlone(entry, service, failure);
+        return true;
+      }
+      this.#conflicts.set(key, failure.holder);
+    }
+    // What gets no answer may be carried out later: what comes back then is our own doing.
+    if (!(failure instanceof RefusedError)) this.#heed(key);
+    this.#log.failed(action, entry, service, failure, this.#queue.failuresOf(key) > 0);
+    this.#observer?.failed(this.registry.name, action, failure);
+    return false;
   }
 
   #forget(key: string): void {
     this.#actual.delete(key);
     if (this.#removed.size < MEMORY) this.#removed.add(key);
+  }
+
+  /** Takes it for no surprise that the key is there. */
+  #heed(key: string): void {
+    this.#removed.delete(key);
+    this.#disputes.forgetReturns(key);
   }
 
   async #beat(signal: AbortSignal): Promise<void> {

@@ -9,6 +9,16 @@ export interface WriteObserver {
   failed(registry: string, action: Action, error: Error): void;
 }
 
+/** A service that waits because somebody else holds its entry. */
+export interface Conflict {
+  readonly containerId: string;
+  readonly containerName: string;
+  readonly serviceId: string;
+  readonly service: string;
+  /** As words for a sentence, such as `registrator on host "b"`. */
+  readonly holder: string;
+}
+
 /** Where it stands now with one registry. */
 export interface RegistryStatus {
   readonly name: string;
@@ -20,6 +30,7 @@ export interface RegistryStatus {
   readonly queue: number;
   /** Entries that could not be written, and are tried again later. */
   readonly failing: number;
+  readonly conflicts: readonly Conflict[];
   /** When it was last read and compared as a whole, in milliseconds since the epoch. */
   readonly resyncedAt?: number;
 }

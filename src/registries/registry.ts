@@ -55,12 +55,17 @@ export interface Registry {
   connect(signal: AbortSignal): Promise<void>;
   /** What `register` would write for this service. Pure. */
   entry(service: Service): Entry;
-  /** Idempotent. Rejects with a BatchError where only some failed, so that the rest count as done. */
+  /**
+   * Idempotent. Rejects with a BatchError where only some failed, so that the rest count as done; with a ConflictError
+   * for what would be written over somebody else's entry.
+   */
   register(services: readonly Service[], signal: AbortSignal): Promise<void>;
-  /** Idempotent: gone already is success. */
+  /** Idempotent: gone already is success. Rejects as `register` does; a ConflictError: it is somebody else's by now. */
   deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void>;
   /** This host's own entries, whoever wrote them: this process, an earlier one, or gliderlabs/registrator. */
   registered(signal: AbortSignal): Promise<readonly Entry[]>;
+  /** What the last `registered` found beside them. */
+  others?(): Others;
   /** Heartbeat: extends the TTL of these services, and reports their `health`. Called at least every `--ttl-refresh`. */
   refresh?(services: readonly Service[], signal: AbortSignal): Promise<void>;
   /**
@@ -79,12 +84,22 @@ export function isHeld({ showsHealth }: Pick<Registry, 'showsHealth'>, { unready
   return showsHealth === true || unready !== true;
 }
 
-/** Who this registrator is: the mark on what it writes. An entry is its own when either field is its own. */
+/** What a registry holds that is not this host's. */
+export interface Others {
+  /** Who holds a key, as words for a sentence, such as `registrator on host "b"`. */
+  readonly holders: ReadonlyMap<string, string>;
+  /** How many entries bear our engine's ID under another host name, and not this host's address, by that name. */
+  readonly twins: ReadonlyMap<string, number>;
+}
+
+/** Who this registrator is: the mark on what it writes. kit/owner.ts says whose an entry is by it. */
 export interface Owner {
-  /** The host's name, the first part of service IDs. */
+  /** The host's name, the first part of service IDs. It decides. */
   readonly host: string;
-  /** The Docker engine's ID from `/info`. */
+  /** The Docker engine's ID from `/info`: it tells a renamed host, and cloned machines share it. */
   readonly engine: string;
+  /** IP addresses that are this host's own now, and no other's: none where they are not known. */
+  readonly addresses?: () => ReadonlySet<string>;
 }
 
 /** What every registry is given, beside its URI. */
@@ -114,7 +129,20 @@ export interface RegistryPlugin {
 
 /** The registry understood, and said no: the service is at fault, not the connection. */
 export class RefusedError extends Error {
-  override readonly name = 'RefusedError';
+  override readonly name: string = 'RefusedError';
+}
+
+/** Somebody else holds the key: their entry stays as it is, and the service waits until the way is free. */
+export class ConflictError extends RefusedError {
+  override readonly name = 'ConflictError';
+  /** As words for a sentence: see `Others.holders`. */
+  readonly holder: string;
+
+  /** @param place what is held, as words: `The key a/b in etcd` */
+  constructor(place: string, holder: string) {
+    super(`${place} is held by ${holder}, and stays as it is`);
+    this.holder = holder;
+  }
 }
 
 /** The registry does not let us: rights may be given, and a token replaced, at any moment. */

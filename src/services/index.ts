@@ -3,6 +3,7 @@ export { unknownHostAddress } from './address.ts';
 export { joinedContainer } from './container.ts';
 export { derive } from './derive.ts';
 export { parseDuration } from './duration.ts';
+export { PAUSED } from './health.ts';
 export { idPrefix } from './id.ts';
 export { needsImageTags } from './name.ts';
 export type * from './options.ts';

@@ -10,7 +10,9 @@ import { service } from '../support/service.ts';
 const CONSUL = 'consul://127.0.0.1:8500';
 const status: Status = {
   docker: { connected: true, streams: 3, complete: true },
-  registries: [{ name: CONSUL, up: true, services: 4, queue: 2, failing: 1, resyncedAt: 1_700_000_000_500 }],
+  registries: [
+    { name: CONSUL, up: true, services: 4, queue: 2, failing: 1, conflicts: [], resyncedAt: 1_700_000_000_500 },
+  ],
 };
 const redis = service();
 const started = { containerId: redis.origin.containerId, action: 'start', time: '0.0' };
@@ -89,7 +91,7 @@ describe('docs', () => {
 
 describe('ready', () => {
   const [registry] = status.registries;
-  const all = { ...registry, name: CONSUL, up: true, services: 4, queue: 0, failing: 0 };
+  const all = { ...registry, name: CONSUL, up: true, services: 4, queue: 0, failing: 0, conflicts: [] };
   it.each<[Status, string | undefined]>([
     [{ registries: [] }, 'Docker has not answered yet.'],
     [{ ...status, docker: { connected: false, streams: 1, complete: true } }, 'Docker does not answer'],

@@ -21,6 +21,7 @@ const status = (over: Partial<RegistryStatus>): RegistryStatus => ({
   services: 1,
   queue: 0,
   failing: 0,
+  conflicts: [],
   ...over,
 });
 

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { deriveOptions, hostFacts, ownAddress, ServiceResolver } from '../../discovery/index.ts';
+import { deriveOptions, hostFacts, ownAddress, ownAddresses, ServiceResolver } from '../../discovery/index.ts';
 import { type ContainerSnapshot, DockerHost, dockerConnection } from '../../docker/index.ts';
 import type { Environment } from '../../lib/environment.ts';
 import type { Options } from '../../options.ts';
@@ -46,7 +46,7 @@ export class Host {
     const derive = deriveOptions(options, facts);
     // Asked for another host's entries, those of this engine are none of them: they would all look stale.
     const isOther = host !== engine.hostname && options.hostname !== undefined;
-    const owner = { host, engine: isOther ? '' : engine.id };
+    const owner = { host, engine: isOther ? '' : engine.id, addresses: () => ownAddresses(options, facts) };
     return new Host(docker, new ServiceResolver(docker, derive), owner, ownAddress(derive));
   }
 

@@ -2,10 +2,18 @@ import { createHash } from 'node:crypto';
 import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Logger } from '../../lib/log/index.ts';
-import type { Check, Health, Service } from '../../services/index.ts';
-import { each, isOwn, ownerMark } from '../kit/index.ts';
+import { type Check, type Health, PAUSED, type Service } from '../../services/index.ts';
+import { each, Findings, holderOf, markIn, ownerMark, ownership, withoutMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, ForbiddenError, type Owner, RefusedError, type Registry } from '../registry.ts';
+import {
+  ConflictError,
+  type Entry,
+  ForbiddenError,
+  type Others,
+  type Owner,
+  RefusedError,
+  type Registry,
+} from '../registry.ts';
 import { type ConsulConnection, consulClient } from './client.ts';
 
 /** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
@@ -31,6 +39,8 @@ interface AgentCheck {
   readonly Name: string;
   readonly ServiceID: string;
   readonly Status: Health['status'];
+  /** For maintenance mode: its reason. */
+  readonly Notes: string;
 }
 
 class Consul implements Registry {
@@ -42,12 +52,11 @@ class Consul implements Registry {
   readonly #hasToken: boolean;
   readonly #owner: Owner;
   readonly #log: Logger;
-  /** IDs that the agent holds, as far as we know: registering one of them again must also replace its checks. */
-  readonly #present = new Set<string>();
-  /** IDs in maintenance mode, which is how Consul shows a paused container as critical. */
+  /** IDs that were registered with a check, as far as we know: one that is no longer asked for has to be removed. */
+  readonly #checked = new Set<string>();
+  /** IDs that we put into maintenance mode, which is how Consul shows a paused container as critical. */
   readonly #maintenance = new Set<string>();
-  /** IDs that somebody else registered at this agent: never overwritten. */
-  #foreign: ReadonlySet<string> = new Set();
+  #findings: Findings;
   /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
   readonly #checkless = new Set<string>();
   readonly #told = new Set<string>();
@@ -57,6 +66,7 @@ class Consul implements Registry {
     this.#hasToken = hasToken;
     this.name = name;
     this.#owner = owner;
+    this.#findings = new Findings(owner);
     this.#log = log;
   }
 
@@ -79,7 +89,7 @@ class Consul implements Registry {
     const { meta } = consulMeta(service, this.#owner);
     return compact({
       key: service.id,
-      content: content(service.name, service.address, service.port, service.tags, meta, service.enableTagOverride),
+      content: content(agentService(service, meta)),
       id: service.id,
       name: service.name,
       address: service.address,
@@ -100,16 +110,10 @@ class Consul implements Registry {
           const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
           throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
         }
-        if (this.#foreign.has(service.id)) {
-          throw new RefusedError(
-            'The agent has a service of this ID that is not ours: give the container another SERVICE_ID.',
-          );
-        }
+        await this.#expectOwn(service.id, signal, (found) => says(found) === says(agentService(service, meta)));
         await this.#register(service, meta, signal);
-        this.#present.add(service.id);
-        // The check of maintenance mode was replaced with the others.
-        this.#maintenance.delete(service.id);
-        if (!reportsHealth(service)) await this.#maintain(service, signal);
+        await this.#dropOldCheck(service, signal);
+        await this.#maintain(service, signal);
       },
     );
   }
@@ -137,8 +141,6 @@ class Consul implements Registry {
 
   #send(service: Service, meta: Meta, signal: AbortSignal): Promise<void> {
     return this.#put('/v1/agent/service/register', signal, {
-      // Without it, a check that the service no longer asks for would stay.
-      ...(this.#present.has(service.id) ? { params: { 'replace-existing-checks': 'true' } } : {}),
       data: registration(service, meta),
       needs: `service:write for "${service.name}"`,
     });
@@ -150,12 +152,13 @@ class Consul implements Registry {
       (entry) => entry.key,
       CONCURRENCY,
       async ({ id, name }) => {
+        if (!(await this.#expectOwn(id, signal))) return;
         await this.#put(`/v1/agent/service/deregister/${encodeURIComponent(id)}`, signal, {
           needs: `service:write for "${name}"`,
         }).catch((error: unknown) => {
           if (!isUnknown(error)) throw error;
         });
-        this.#present.delete(id);
+        this.#checked.delete(id);
         this.#maintenance.delete(id);
       },
     );
@@ -166,34 +169,36 @@ class Consul implements Registry {
       this.#client.get<Record<string, AgentService>>('/v1/agent/services', { signal }),
       this.#client.get<Record<string, AgentCheck>>('/v1/agent/checks', { signal }),
     ]);
-    const own = Object.values(services).filter((service) => isOwn(this.#owner, service.ID, service.Meta ?? {}));
-    this.#foreign = new Set(Object.keys(services)).difference(new Set(own.map(({ ID }) => ID)));
-    this.#present.clear();
+    const findings = new Findings(this.#owner);
+    this.#checked.clear();
     this.#maintenance.clear();
-    const health = reportedHealth(Object.values(checks));
-    for (const { ID } of own) {
-      this.#present.add(ID);
-      if (health.get(ID)?.maintenance) this.#maintenance.add(ID);
+    const reported = new Map<string, Health['status']>();
+    for (const { CheckID, ServiceID, Status, Name, Notes } of Object.values(checks)) {
+      if (CheckID === checkId(ServiceID)) this.#checked.add(ServiceID);
+      const isOurMaintenance = CheckID === `_service_maintenance:${ServiceID}` && Notes === PAUSED.output;
+      if (isOurMaintenance) this.#maintenance.add(ServiceID);
+      // The state of any other check is the agent's or the application's affair; other maintenance is an operator's word.
+      if (isOurMaintenance || (Name === DOCKER_CHECK && !reported.has(ServiceID))) reported.set(ServiceID, Status);
     }
-    return own.map((service) => {
-      const status = health.get(service.ID)?.status;
-      return compact({
-        key: service.ID,
-        content: content(
-          service.Service,
-          service.Address,
-          service.Port,
-          service.Tags ?? [],
-          this.#checkless.has(service.ID) ? withoutRefusal(service.Meta ?? {}) : (service.Meta ?? {}),
-          service.EnableTagOverride,
-        ),
-        id: service.ID,
-        name: service.Service,
-        address: service.Address,
-        port: service.Port,
-        health: status,
-      });
-    });
+    for (const service of Object.values(services)) {
+      const { ID, Service, Address, Port, Meta: held } = service;
+      const meta = this.#checkless.has(ID) ? withoutRefusal(held ?? {}) : (held ?? {});
+      const entry = {
+        key: ID,
+        content: content({ ...service, Meta: meta }),
+        id: ID,
+        name: Service,
+        address: Address,
+        port: Port,
+      };
+      findings.add(compact({ ...entry, health: reported.get(ID) }), { mark: markIn(meta) });
+    }
+    this.#findings = findings;
+    return findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   /** Consul has no expiry of its own for services: what is sent is Docker's word on their health. */
@@ -204,7 +209,7 @@ class Consul implements Registry {
       CONCURRENCY,
       async (service) => {
         if (!reportsHealth(service)) return this.#maintain(service, signal);
-        await this.#put(`/v1/agent/check/update/${encodeURIComponent(`service:${service.id}`)}`, signal, {
+        await this.#put(`/v1/agent/check/update/${encodeURIComponent(checkId(service.id))}`, signal, {
           data: { Status: service.health?.status ?? 'critical', Output: service.health?.output ?? '' },
           needs: `service:write for "${service.name}"`,
         });
@@ -220,11 +225,50 @@ class Consul implements Registry {
     this.#client.close();
   }
 
+  /**
+   * The agent overwrites and removes whatever has the ID, so it is asked right before.
+   *
+   * @param isWanted whether an entry without a mark says what we want there
+   * @returns whether there is one. @throws ConflictError when it is not ours
+   */
+  async #expectOwn(id: string, signal: AbortSignal, isWanted?: (found: AgentService) => boolean): Promise<boolean> {
+    const found = await this.#look(id, signal);
+    if (found === undefined) return false;
+    const mark = markIn(found.Meta ?? {});
+    const held = { id, address: found.Address, mark, isWanted: isWanted?.(found) ?? false };
+    if (ownership(this.#owner, held) !== 'own') throw new ConflictError(`The ID ${id} in Consul`, holderOf(held));
+    return true;
+  }
+
+  async #look(id: string, signal: AbortSignal): Promise<AgentService | undefined> {
+    try {
+      const path = `/v1/agent/service/${encodeURIComponent(id)}`;
+      return (await this.#client.get<AgentService>(path, { signal })).data;
+    } catch (error) {
+      if (!(error instanceof HttpStatusError)) throw error;
+      if (error.status === 404) return undefined;
+      throw refusal(error, `service:read for the service of the ID "${id}"`);
+    }
+  }
+
+  /** What others attached to the service stays. */
+  async #dropOldCheck(service: Service, signal: AbortSignal): Promise<void> {
+    if (service.check !== undefined && !this.#checkless.has(service.id)) this.#checked.add(service.id);
+    else if (this.#checked.has(service.id)) {
+      await this.#put(`/v1/agent/check/deregister/${encodeURIComponent(checkId(service.id))}`, signal, {
+        needs: `service:write for "${service.name}"`,
+      }).catch((error: unknown) => {
+        if (!isUnknown(error)) throw error;
+      });
+      this.#checked.delete(service.id);
+    }
+  }
+
   async #maintain(service: Service, signal: AbortSignal): Promise<void> {
-    const wanted = service.health?.status === 'critical';
+    const wanted = !reportsHealth(service) && service.health?.status === 'critical';
     if (wanted === this.#maintenance.has(service.id)) return;
     await this.#put(`/v1/agent/service/maintenance/${encodeURIComponent(service.id)}`, signal, {
-      params: { enable: String(wanted), ...(wanted ? { reason: service.health?.output ?? '' } : {}) },
+      params: { enable: String(wanted), ...(wanted ? { reason: PAUSED.output } : {}) },
       needs: `service:write for "${service.name}"`,
     });
     if (wanted) this.#maintenance.add(service.id);
@@ -284,39 +328,38 @@ const words = (error: HttpStatusError) =>
 
 /** Consul 1.8 answers 200 for an ID that it does not know, later ones 404, some 500 with these words. */
 function isUnknown(error: unknown): boolean {
-  return error instanceof Error && /unknown service/i.test(error.message);
+  return error instanceof Error && /unknown (service|check)/i.test(error.message);
 }
+
+/** What Consul calls the check that a service is registered with. */
+const checkId = (serviceId: string) => `service:${serviceId}`;
 
 const DOCKER_CHECK = "Docker's health of the container";
 
 /** Docker's health goes to Consul as a TTL check's state; without such a check only maintenance mode can show it. */
 const reportsHealth = (service: Service) => service.check?.type === 'docker';
 
-function reportedHealth(
-  checks: readonly AgentCheck[],
-): Map<string, { status: Health['status']; maintenance: boolean }> {
-  const found = new Map<string, { status: Health['status']; maintenance: boolean }>();
-  for (const { CheckID, ServiceID, Status, Name } of checks) {
-    const maintenance = CheckID.startsWith('_service_maintenance:');
-    // The state of any other check is the agent's or the application's affair.
-    if (maintenance || (Name === DOCKER_CHECK && !found.has(ServiceID)))
-      found.set(ServiceID, { status: Status, maintenance });
-  }
-  return found;
+/** What the agent gives back of a service that is registered so. */
+function agentService(service: Service, meta: Readonly<Record<string, string>>): AgentService {
+  return {
+    ID: service.id,
+    Service: service.name,
+    Tags: service.tags,
+    Meta: meta,
+    Port: service.port,
+    Address: service.address,
+    EnableTagOverride: service.enableTagOverride ?? false,
+  };
 }
 
-function content(
-  name: string,
-  address: string,
-  port: number,
-  tags: readonly string[],
-  meta: Readonly<Record<string, string>>,
-  enableTagOverride: boolean | undefined,
-): string {
-  const pairs = Object.entries(meta).sort(([a], [b]) => (a < b ? -1 : 1));
+function content({ Service, Address, Port, Tags, Meta, EnableTagOverride = false }: AgentService): string {
+  const pairs = Object.entries(Meta ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   // With EnableTagOverride others may change the tags, and that is no difference to mend.
-  return JSON.stringify([name, address, port, enableTagOverride ? null : tags, pairs, enableTagOverride ?? false]);
+  return JSON.stringify([Service, Address, Port, EnableTagOverride ? null : (Tags ?? []), pairs, EnableTagOverride]);
 }
+
+/** The content without what only registrator adds to it. */
+const says = (service: AgentService) => content({ ...service, Meta: withoutMark(service.Meta ?? {}) });
 
 function registration(service: Service, meta: Readonly<Record<string, string>>): Record<string, unknown> {
   return compact({

@@ -2,9 +2,20 @@ import { createHash } from 'node:crypto';
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
-import { decodeSegment, each, encodeSegment, firstLoss, inBatches, isOwnId } from '../kit/index.ts';
+import {
+  decodeSegment,
+  each,
+  encodeSegment,
+  Findings,
+  firstLoss,
+  holderOf,
+  hostOfId,
+  inBatches,
+  type Mark,
+  ownership,
+} from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { ConflictError, type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
 import { consulClient } from './client.ts';
 import { ConsulSession } from './kv-session.ts';
 
@@ -77,6 +88,7 @@ class ConsulKv implements Registry {
   readonly #session: ConsulSession | undefined;
   /** Our own keys. Where it is out of date, a transaction fails, and the key is read anew. */
   #held = new Map<string, KeyState>();
+  #findings: Findings;
 
   constructor(client: HttpClient, name: string, prefix: string, owner: Owner, session: ConsulSession | undefined) {
     this.#client = client;
@@ -84,6 +96,7 @@ class ConsulKv implements Registry {
     this.#prefix = prefix;
     this.#owner = owner;
     this.#flags = ownerFlags(owner);
+    this.#findings = new Findings(owner);
     this.#session = session;
   }
 
@@ -127,15 +140,19 @@ class ConsulKv implements Registry {
         throw error;
       });
     const held = new Map<string, KeyState>();
-    const entries: Entry[] = [];
+    const findings = new Findings(this.#owner);
     for (const pair of pairs) {
-      if (!this.#isOwn(pair)) continue;
-      held.set(pair.Key, { index: pair.ModifyIndex, session: pair.Session ?? '' });
       const entry = this.#asEntry(pair);
-      if (entry !== undefined) entries.push(entry);
+      if (entry === undefined || !findings.add(entry, { mark: this.#markOf(pair) })) continue;
+      held.set(pair.Key, { index: pair.ModifyIndex, session: pair.Session ?? '' });
     }
     this.#held = held;
-    return entries;
+    this.#findings = findings;
+    return findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   /** Renews the session; where it is gone, and its keys with it, they are written anew under another one. */
@@ -153,20 +170,39 @@ class ConsulKv implements Registry {
     this.#client.close();
   }
 
-  #isOwn({ Key, Flags }: KvPair): boolean {
-    const id = decodeSegment(Key.slice(Key.lastIndexOf('/') + 1));
-    return (this.#flags !== 0 && Flags === this.#flags) || isOwnId(this.#owner.host, id);
+  /** The host's name is there as a hash alone: where it is not ours, only the ID may show it. */
+  #markOf({ Key, Flags }: KvPair): Mark | undefined {
+    const found = readFlags(Flags);
+    if (found === undefined) return undefined;
+    const own = readFlags(this.#flags);
+    const shown = hostOfId(idOf(Key));
+    const other = shown === this.#owner.host ? undefined : shown;
+    return {
+      host: found.host === own?.host ? this.#owner.host : other,
+      engine: found.engine === own?.engine ? this.#owner.engine : undefined,
+    };
   }
 
-  #asEntry({ Key, Value, Session = '' }: KvPair): Entry | undefined {
+  /** @throws ConflictError. @param wanted what this host would write there */
+  #expectOwn(pair: KvPair, wanted?: Entry): void {
+    const id = idOf(pair.Key);
+    const { value, address } = endpointIn(pair);
+    const held = { id, address, mark: this.#markOf(pair), isWanted: value === wanted?.content };
+    if (ownership(this.#owner, held) !== 'own')
+      throw new ConflictError(`The key ${pair.Key} in Consul`, holderOf(held));
+  }
+
+  #asEntry(pair: KvPair): Entry | undefined {
+    const { Key, Flags, Session = '' } = pair;
     const parts = Key.slice(this.#prefix.length).split('/');
     const [name, id] = parts.map(decodeSegment);
     if (name === undefined || id === undefined || parts.length > 2) return undefined;
-    const value = Buffer.from(Value ?? '', 'base64').toString();
+    const { value, address, port } = endpointIn(pair);
     // A key of the session before, that of the process before this one, goes with it: it has to be taken over.
     const bound = this.#session === undefined ? Session === '' : Session !== '' && Session === this.#session.present;
-    const { host: address = '', port = 0 } = parseHostPort(value) ?? {};
-    return { key: Key, content: bound ? value : `${value} by another session`, id, name, address, port };
+    const marked = Flags === this.#flags || readFlags(Flags) === undefined;
+    const state = `${bound ? '' : ' by another session'}${marked ? '' : ' with another mark'}`;
+    return { key: Key, content: `${value}${state}`, id, name, address, port };
   }
 
   #writing({ key, content }: Entry, held: KeyState | undefined, session: string): KvOperation[] {
@@ -215,10 +251,7 @@ class ConsulKv implements Registry {
     for (let tries = 0; tries < TRIES; tries++) {
       const session = (await this.#session?.id(signal)) ?? '';
       const pair = await this.#read(entry.key, signal);
-      if (pair !== undefined && !this.#isOwn(pair))
-        throw new RefusedError(
-          `Consul has the key ${entry.key} from somebody else: give the container another SERVICE_ID.`,
-        );
+      if (pair !== undefined) this.#expectOwn(pair, entry);
       const held = pair && { index: pair.ModifyIndex, session: pair.Session ?? '' };
       const failure = await this.#transact(this.#writing(entry, held, session), session, signal);
       if (failure === undefined) return;
@@ -233,10 +266,11 @@ class ConsulKv implements Registry {
     let reason = '';
     for (let tries = 0; tries < TRIES; tries++) {
       const pair = await this.#read(entry.key, signal);
-      if (pair === undefined || !this.#isOwn(pair)) {
+      if (pair === undefined) {
         this.#held.delete(entry.key);
         return;
       }
+      this.#expectOwn(pair);
       const held = { index: pair.ModifyIndex, session: pair.Session ?? '' };
       const failure = await this.#transact([deleting(entry.key, held)], '', signal);
       if (failure === undefined) return;
@@ -264,10 +298,30 @@ function deleting(key: string, held: KeyState): KvOperation {
   return { Verb: 'delete-cas', Key: key, Index: held.index };
 }
 
-/** 52 bits, that JSON numbers hold them exactly. Readers of the keys take no notice of flags. */
-export function ownerFlags({ engine }: Owner): number {
-  if (engine === '') return 0;
-  return Number.parseInt(createHash('sha256').update(engine).digest('hex').slice(0, 13), 16);
+const idOf = (key: string) => decodeSegment(key.slice(key.lastIndexOf('/') + 1));
+
+function endpointIn({ Value }: KvPair): { readonly value: string; readonly address: string; readonly port: number } {
+  const value = Buffer.from(Value ?? '', 'base64').toString();
+  const { host: address = '', port = 0 } = parseHostPort(value) ?? {};
+  return { value, address, port };
+}
+
+/** What flags begin with that are an owner mark. */
+const MARKED = '52';
+
+/**
+ * The owner mark, which readers of the keys take no notice of: hashes of host and engine. 52 bits in hexadecimal, for
+ * JSON numbers hold no more exactly: the sign of a mark (2 digits), the host's name (6), the engine's ID (5).
+ */
+export function ownerFlags({ host, engine }: Owner): number {
+  const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+  return Number.parseInt(`${MARKED}${hash(host).slice(0, 6)}${hash(engine).slice(0, 5)}`, 16);
+}
+
+function readFlags(flags: number): { readonly host: string; readonly engine: string } | undefined {
+  const digits = flags.toString(16);
+  if (digits.length !== 13 || !digits.startsWith(MARKED)) return undefined;
+  return { host: digits.slice(2, 8), engine: digits.slice(8) };
 }
 
 /** Somebody wrote the key between our look and our writing. */

@@ -1,12 +1,12 @@
 import type { Service } from '../../services/index.ts';
-import { firstLoss, inBatches } from '../kit/index.ts';
-import type { Entry, Owner, Registry, RegistryContext } from '../registry.ts';
+import { Findings, firstLoss, inBatches } from '../kit/index.ts';
+import type { Entry, Others, Owner, Registry, RegistryContext } from '../registry.ts';
 import { EtcdClient, EtcdRefusal, type KeyValue, PERMISSION_DENIED } from './client.ts';
 import { EtcdEndpoints } from './endpoints.ts';
-import { claimValue, KEPT_ALIVE, type Layout, ownEntries, plainLayout, type Stored, showsOwner } from './layout.ts';
+import { claimValue, findings, KEPT_ALIVE, type Layout, plainLayout, type Stored, showsOwner } from './layout.ts';
 import { EtcdLease } from './lease.ts';
 import { type EtcdTarget, etcdTarget } from './uri.ts';
-import { EtcdWriter, isLeaseGone } from './writer.ts';
+import { CHANGES_AT_ONCE, EtcdWriter, isLeaseGone } from './writer.ts';
 
 /** etcd v3, for `etcd://h1,h2,h3:2379/prefix` and `etcd+tls://`. */
 export async function etcd(uri: string, context: RegistryContext): Promise<Registry> {
@@ -21,19 +21,21 @@ export function etcdV3(target: EtcdTarget, layout: Layout, context: RegistryCont
 
 class Etcd implements Registry {
   readonly name: string;
-  readonly batchSize = 100;
+  readonly batchSize = CHANGES_AT_ONCE;
   readonly #client: EtcdClient;
   readonly #layout: Layout;
   readonly #owner: Owner;
   readonly #writer: EtcdWriter;
   /** Absent without `--ttl`. */
   readonly #lease: EtcdLease | undefined;
+  #findings: Findings;
 
   constructor(name: string, client: EtcdClient, layout: Layout, { owner, ttl, log }: RegistryContext) {
     this.name = name;
     this.#client = client;
     this.#layout = layout;
     this.#owner = owner;
+    this.#findings = new Findings(owner);
     this.#writer = new EtcdWriter(client, layout, owner, () =>
       log.warn(
         { registry: name },
@@ -86,7 +88,12 @@ class Etcd implements Registry {
       this.#writer.listClaims(signal),
     ]);
     const stored = pairs.map((pair): Stored => ({ key: pair.key, value: pair.value, bound: this.#boundText(pair) }));
-    return ownEntries(this.#layout, this.#owner, stored, claims, this.#writer.knownWithoutClaim);
+    this.#findings = findings(this.#layout, this.#owner, stored, claims, this.#writer.written);
+    return this.#findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   /** Keeps the lease alive; where it is gone, and its keys with it, they are written anew under another one. */

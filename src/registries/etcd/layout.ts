@@ -1,7 +1,7 @@
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import type { Service } from '../../services/index.ts';
-import { decodeSegment, encodeSegment, isOwnId } from '../kit/index.ts';
-import { type Entry, type Owner, RefusedError } from '../registry.ts';
+import { decodeSegment, encodeSegment, Findings, holderOf, isOwnId, type Mark, ownership } from '../kit/index.ts';
+import { ConflictError, type Entry, type Owner } from '../registry.ts';
 
 /**
  * How services lie in etcd: at `<prefix>/<part>/<part>`, and nowhere else.
@@ -70,24 +70,35 @@ function parseClaim(value: string): Claim | undefined {
   }
 }
 
-export function isOwnClaim({ host, engine }: Owner, value: string): boolean {
-  const claim = parseClaim(value);
-  return claim !== undefined && (claim.owner === host || claim.engine === engine);
+/** A claim is the mark of the key beside it; text that is none marks it as somebody's, and not ours. */
+export function markOf(claim: string | undefined): Mark | undefined {
+  if (claim === undefined) return undefined;
+  const { owner: host, engine } = parseClaim(claim) ?? {};
+  return { host, engine };
 }
 
-/** `<host>:<container name>:<exposed port>[:udp|:sctp]` of any host but ours. */
-export function isAnothersId(owner: Owner, id: string): boolean {
-  const host = id.slice(0, Math.max(0, id.indexOf(':')));
-  return host !== '' && host !== owner.host && isOwnId(host, id);
+/** What is at a key, and what its claim says. */
+export interface AtKey {
+  /** Undefined where there is no such key. */
+  readonly value: string | undefined;
+  readonly claim: string | undefined;
 }
 
-/** @param claim of somebody else; undefined where the ID alone says whose the entry is */
-export function claimedByOther({ key }: Entry, claim: string | undefined): RefusedError {
-  const whose = claim === undefined ? 'another host' : `registrator on host "${parseClaim(claim)?.owner ?? 'unknown'}"`;
-  return new RefusedError(
-    `The key ${key} in etcd is that of ${whose}: give the container another SERVICE_ID, or delete the key if that host is gone.`,
-  );
+/** Whether what is at a key is ours. @param known the values that we would write there, or have written */
+export function isOwn(
+  layout: Layout,
+  owner: Owner,
+  { id }: Entry,
+  { value, claim }: AtKey,
+  known: readonly (string | undefined)[],
+): boolean {
+  const { address = '' } = layout.parse(value ?? '') ?? {};
+  const isWanted = value !== undefined && known.includes(value);
+  return ownership(owner, { id, address, mark: markOf(claim), isWanted }) === 'own';
 }
+
+export const holder = ({ id }: Entry, { claim }: AtKey) => holderOf({ id, mark: markOf(claim) });
+export const conflict = (key: string, holder: string) => new ConflictError(`The key ${key} in etcd`, holder);
 
 /** Whether the key itself says that it is ours, so that it needs no claim. */
 export function showsOwner(layout: Layout, owner: Owner, key: string): boolean {
@@ -114,37 +125,51 @@ export interface Stored {
   readonly bound: string;
 }
 
+/** What this process wrote at a key: several values where calls got no answer, each of which may be there. */
+export interface Written {
+  readonly entry: Entry;
+  readonly values: readonly string[];
+}
+
 /**
- * The entries that are ours: because the key shows our host, because a claim beside it names us, or because `known` has
- * it. A claim of ours whose key is gone counts as an entry as well, with content that equals no service's: so the
- * reconciler either writes the key anew or removes the claim.
+ * Sorts what is in etcd. A claim of ours whose key is gone counts as an entry as well, with content that equals no
+ * service's: so the reconciler either writes the key anew or removes the claim. So is an entry whose claim is lost, or
+ * says another name of this host.
  *
- * @param claims everybody's, by claimed key
- * @param known keys that are ours though there is no claim
+ * @param claims everybody's, by claimed key; undefined where we may not read them
+ * @param written what this process knows to be its own, whatever became of its claim
  */
-export function ownEntries(
+export function findings(
   layout: Layout,
   owner: Owner,
   stored: readonly Stored[],
-  claims: ReadonlyMap<string, string>,
-  known: ReadonlySet<string>,
-): Entry[] {
-  const byKey = new Map(stored.map((one) => [one.key, one]));
-  const entries: Entry[] = [];
-  for (const [key, { value, bound }] of byKey) {
+  claims: ReadonlyMap<string, string> | undefined,
+  written: ReadonlyMap<string, Written>,
+): Findings {
+  const found = new Findings(owner);
+  const keys = new Set<string>();
+  for (const { key, value, bound } of stored) {
     const parts = partsOf(layout, key);
     if (parts === undefined) continue;
-    const claim = claims.get(key);
-    const own = isOwnId(owner.host, parts[1]) || (claim === undefined ? known.has(key) : isOwnClaim(owner, claim));
-    if (!own) continue;
-    const { name = parts[0], id = parts[1] } = parseClaim(claim ?? '') ?? {};
+    keys.add(key);
+    const claim = claims?.get(key);
+    const known = claim === undefined && written.get(key)?.values.includes(value) ? written.get(key) : undefined;
+    const { name = parts[0], id = parts[1] } = known?.entry ?? parseClaim(claim ?? '') ?? {};
     const { address = '', port = 0 } = layout.parse(value) ?? {};
-    entries.push({ key, content: `${value}${bound}`, id, name, address, port });
+    const isClaimed = claims === undefined || isOwnId(owner.host, parts[1]) || saysOwner(owner, claim);
+    const content = `${value}${bound}${isClaimed ? '' : ' (without our claim)'}`;
+    found.add({ key, content, id, name, address, port }, { mark: markOf(claim), isWanted: known !== undefined });
   }
-  for (const [key, value] of claims) {
+  for (const [key, value] of claims ?? []) {
     const claim = parseClaim(value);
-    if (byKey.has(key) || claim === undefined || !isOwnClaim(owner, value) || !partsOf(layout, key)) continue;
-    entries.push({ key, content: 'gone', id: claim.id, name: claim.name, address: '', port: 0 });
+    if (keys.has(key) || claim?.owner !== owner.host || !partsOf(layout, key)) continue;
+    const entry = { key, content: 'gone', id: claim.id, name: claim.name, address: '', port: 0 };
+    found.add(entry, { mark: markOf(value) });
   }
-  return entries;
+  return found;
+}
+
+function saysOwner({ host, engine }: Owner, claim: string | undefined): boolean {
+  const mark = markOf(claim);
+  return mark?.host === host && mark.engine === engine;
 }

@@ -1,22 +1,24 @@
 import { HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
-import { each } from '../kit/index.ts';
+import { each, Findings } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
 import { EtcdEndpoints } from './endpoints.ts';
 import {
-  claimedByOther,
+  type AtKey,
   claimedKey,
   claimKey,
   claimValue,
-  isAnothersId,
-  isOwnClaim,
+  conflict,
+  findings,
+  holder,
+  isOwn,
   KEPT_ALIVE,
   type Layout,
-  ownEntries,
   plainLayout,
   type Stored,
   showsOwner,
+  type Written,
 } from './layout.ts';
 import { type EtcdCredentials, type EtcdTarget, etcdTarget } from './uri.ts';
 
@@ -27,8 +29,10 @@ const NODE_EXISTS = 105;
 
 /** Requests under way at once for one call. */
 const CONCURRENCY = 16;
-/** Looks at a claim that changes under our hands. */
-const TRIES = 3;
+/** Looks at a key that changes under our hands. */
+const TRIES = 5;
+/** Values of one key that are remembered while calls get no answer. */
+const ATTEMPTS = 4;
 
 /** etcd's v2 keys API, for `etcd-legacy://h1,h2:2379/prefix`, with and without `+tls`. */
 export async function etcdLegacy(uri: string, context: RegistryContext): Promise<Registry> {
@@ -40,6 +44,9 @@ export async function etcdLegacy(uri: string, context: RegistryContext): Promise
 export function etcdV2(target: EtcdTarget, layout: Layout, context: RegistryContext): Registry {
   return new EtcdLegacy(target, layout, context);
 }
+
+/** What a write depends on, in the words of the v2 API. */
+type Condition = Readonly<Record<string, string>>;
 
 interface KeyNode {
   readonly key?: string;
@@ -60,8 +67,9 @@ class EtcdLegacy implements Registry {
   readonly #owner: Owner;
   /** Seconds; absent without `--ttl`. */
   readonly #ttl: number | undefined;
-  /** Keys that this process wrote, and so keeps alive. */
-  readonly #written = new Set<string>();
+  /** What this process wrote, and so keeps alive. */
+  readonly #written = new Map<string, Written>();
+  #findings: Findings;
 
   constructor(target: EtcdTarget, layout: Layout, { owner, ttl }: RegistryContext) {
     this.name = target.name;
@@ -69,6 +77,7 @@ class EtcdLegacy implements Registry {
     this.#credentials = target.credentials;
     this.#layout = layout;
     this.#owner = owner;
+    this.#findings = new Findings(owner);
     this.#ttl = ttl === undefined ? undefined : Math.ceil(ttl);
   }
 
@@ -88,15 +97,7 @@ class EtcdLegacy implements Registry {
       services,
       (service) => this.#layout.key(service),
       CONCURRENCY,
-      async (service) => {
-        const entry = this.entry(service);
-        // Before the entry, so that there is never one that we do not know for ours.
-        if (!showsOwner(this.#layout, this.#owner, entry.key)) await this.#claim(entry, signal);
-        // Without a TTL here, one that the key had is dropped.
-        const ttl = this.#ttl === undefined ? {} : { ttl: String(this.#ttl) };
-        await this.#send('PUT', entry.key, { value: this.#layout.value(service), ...ttl }, signal);
-        this.#written.add(entry.key);
-      },
+      (service) => this.#retried(this.#layout.key(service), () => this.#write(service, signal)),
     );
   }
 
@@ -105,18 +106,7 @@ class EtcdLegacy implements Registry {
       entries,
       ({ key }) => key,
       CONCURRENCY,
-      async ({ key }) => {
-        const claimed = showsOwner(this.#layout, this.#owner, key) ? undefined : claimKey(this.#layout, key);
-        const claim = claimed === undefined ? undefined : (await this.#read(claimed, false, signal))?.value;
-        this.#written.delete(key);
-        // The key shows no owner, and no claim beside it names us: it is somebody else's, and stays.
-        if (claimed !== undefined && (claim === undefined || !isOwnClaim(this.#owner, claim))) return;
-        await this.#delete(key, {}, signal);
-        await this.#removeFolderOf(key, signal);
-        if (claimed === undefined || claim === undefined) return;
-        await this.#delete(claimed, { prevValue: claim }, signal);
-        await this.#removeFolderOf(claimed, signal);
-      },
+      (entry) => this.#retried(entry.key, () => this.#remove(entry, signal)),
     );
   }
 
@@ -129,20 +119,30 @@ class EtcdLegacy implements Registry {
       ({ key = '', value = '', ttl }): Stored => ({ key, value, bound: this.#boundText(key, ttl) }),
     );
     const byKey = new Map(leaves(claims).map(({ key = '', value = '' }) => [claimedKey(this.#layout, key), value]));
-    return ownEntries(this.#layout, this.#owner, stored, byKey, new Set());
+    this.#findings = findings(this.#layout, this.#owner, stored, byKey, this.#written);
+    return this.#findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   /** Extends the TTL without a word to those who watch the key; one that has gone is written anew. */
   refresh(services: readonly Service[], signal: AbortSignal): Promise<void> {
     if (this.#ttl === undefined) return Promise.resolve();
-    const form = { ttl: String(this.#ttl), refresh: 'true', prevExist: 'true' };
+    const ttl = String(this.#ttl);
     return each(
       services,
       (service) => this.#layout.key(service),
       CONCURRENCY,
       (service) =>
-        this.#send('PUT', this.#layout.key(service), form, signal).catch((error: unknown) => {
-          if (codeOf(error) !== KEY_NOT_FOUND) throw error;
+        this.#send(
+          'PUT',
+          this.#layout.key(service),
+          { ttl, refresh: 'true', prevExist: 'true', prevValue: this.#layout.value(service) },
+          signal,
+        ).catch((error: unknown) => {
+          if (![KEY_NOT_FOUND, TEST_FAILED].includes(codeOf(error) ?? 0)) throw error;
           return this.register([service], signal);
         }),
     );
@@ -163,30 +163,85 @@ class EtcdLegacy implements Registry {
     return this.#ttl !== undefined && this.#written.has(key) ? KEPT_ALIVE : ' (expires)';
   }
 
-  async #claim(entry: Entry, signal: AbortSignal): Promise<void> {
-    const key = claimKey(this.#layout, entry.key);
-    const value = claimValue(this.#owner, entry);
+  /** Again where somebody writes between a look and the writing that follows it. */
+  async #retried(key: string, work: () => Promise<void>): Promise<void> {
     for (let tries = 0; tries < TRIES; tries++) {
-      const before = (await this.#read(key, false, signal))?.value;
-      if (before === value) return;
-      // A claim outlives its entry where its host died: it may be taken over.
-      const foreign = before === undefined ? isAnothersId(this.#owner, entry.id) : !isOwnClaim(this.#owner, before);
-      if (foreign && (await this.#read(entry.key, false, signal))) throw claimedByOther(entry, before);
       try {
-        const condition = before === undefined ? { prevExist: 'false' } : { prevValue: before };
-        await this.#send('PUT', key, { value, ...condition }, signal);
-        return;
+        return await work();
       } catch (error) {
         if (![KEY_NOT_FOUND, TEST_FAILED, NODE_EXISTS].includes(codeOf(error) ?? 0)) throw error;
       }
     }
-    throw new Error(`the claim of ${entry.key} in etcd changes again and again`);
+    throw new Error(`the key ${key} in etcd, or its claim, changes again and again`);
   }
 
-  async #delete(key: string, params: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
-    await this.#send('DELETE', key, params, signal).catch((error: unknown) => {
-      if (![KEY_NOT_FOUND, TEST_FAILED].includes(codeOf(error) ?? 0)) throw error;
-    });
+  async #write(service: Service, signal: AbortSignal): Promise<void> {
+    const entry = this.entry(service);
+    const { key } = entry;
+    const value = this.#layout.value(service);
+    // Before the entry, so that there is never one that we do not know for ours.
+    const condition = showsOwner(this.#layout, this.#owner, key)
+      ? this.#unlessClaimed(entry)
+      : await this.#claim(entry, value, signal);
+    // What gets no answer may have been done all the same.
+    const before = this.#written.get(key)?.values ?? [];
+    this.#written.set(key, { entry, values: [...before.filter((other) => other !== value), value].slice(-ATTEMPTS) });
+    // Without a TTL here, one that the key had is dropped.
+    const ttl = this.#ttl === undefined ? {} : { ttl: String(this.#ttl) };
+    await this.#send('PUT', key, { value, ...ttl, ...condition }, signal);
+    this.#written.set(key, { entry, values: [value] });
+  }
+
+  /** A key that shows our name needs no claim: nobody else claims one, but by a SERVICE_ID that copies it. */
+  #unlessClaimed(entry: Entry): Condition {
+    const holder = this.#findings.holders.get(entry.key);
+    if (holder !== undefined) throw conflict(entry.key, holder);
+    return {};
+  }
+
+  /**
+   * Claims the key for us, where it is free or ours.
+   *
+   * @param value what we shall write there. @returns under what condition we may
+   */
+  async #claim(entry: Entry, value: string, signal: AbortSignal): Promise<Condition> {
+    const claimed = claimKey(this.#layout, entry.key);
+    const wanted = claimValue(this.#owner, entry);
+    const seen = await this.#look(entry.key, signal);
+    const known = [value, ...(this.#written.get(entry.key)?.values ?? [])];
+    // A claim outlives its entry where its host died: it may be taken over.
+    if (seen.value !== undefined && !isOwn(this.#layout, this.#owner, entry, seen, known))
+      throw conflict(entry.key, holder(entry, seen));
+    if (seen.claim !== wanted) {
+      const condition = seen.claim === undefined ? { prevExist: 'false' } : { prevValue: seen.claim };
+      await this.#send('PUT', claimed, { value: wanted, ...condition }, signal);
+    }
+    return seen.value === undefined ? { prevExist: 'false' } : { prevValue: seen.value };
+  }
+
+  async #remove(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { key } = entry;
+    const seen = await this.#look(key, signal);
+    const known = this.#written.get(key)?.values ?? [];
+    const own = isOwn(this.#layout, this.#owner, entry, seen, known);
+    if (seen.value !== undefined && !own) throw conflict(key, holder(entry, seen));
+    if (seen.value !== undefined) {
+      await this.#send('DELETE', key, { prevValue: seen.value }, signal);
+      await this.#removeFolderOf(key, signal);
+    }
+    this.#written.delete(key);
+    if (seen.claim === undefined || !own) return;
+    const claimed = claimKey(this.#layout, key);
+    await this.#send('DELETE', claimed, { prevValue: seen.claim }, signal);
+    await this.#removeFolderOf(claimed, signal);
+  }
+
+  async #look(key: string, signal: AbortSignal): Promise<AtKey> {
+    const [entry, claim] = await Promise.all([
+      this.#read(key, false, signal),
+      this.#read(claimKey(this.#layout, key), false, signal),
+    ]);
+    return { value: entry?.value, claim: claim?.value };
   }
 
   /** etcd removes a folder only when it is empty, and makes it again with the next key: no race. */

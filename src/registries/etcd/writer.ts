@@ -1,3 +1,4 @@
+import { batches } from '../../lib/batches.ts';
 import { BatchError, type Entry, ForbiddenError, type Owner, RefusedError } from '../registry.ts';
 import {
   type Condition,
@@ -8,12 +9,26 @@ import {
   type Operation,
   PERMISSION_DENIED,
 } from './client.ts';
-import { claimedByOther, claimedKey, claimKey, isAnothersId, isOwnClaim, type Layout } from './layout.ts';
+import {
+  type AtKey,
+  claimedKey,
+  claimKey,
+  conflict,
+  holder,
+  isOwn,
+  type Layout,
+  markOf,
+  type Written,
+} from './layout.ts';
 
 /** Operations, and conditions, that etcd takes in one transaction (its default of --max-txn-ops). */
 const TXN_OPERATIONS = 128;
-/** Looks at a claim that changes under our hands. */
-const TRIES = 3;
+/** A change is of the key and of its claim. */
+export const CHANGES_AT_ONCE = TXN_OPERATIONS / 2;
+/** Looks at a key that changes under our hands. */
+const TRIES = 5;
+/** Values of one key that are remembered while calls get no answer. */
+const ATTEMPTS = 4;
 
 /** A change of one entry, with its claim where it has one. */
 export interface Change {
@@ -22,15 +37,8 @@ export interface Change {
   readonly value: string | undefined;
   /** What the claim shall say; undefined where the key needs none. */
   readonly claim: string | undefined;
-  /** The claim that is there now, of somebody else whose entry is gone. */
-  readonly abandoned?: string;
-}
-
-interface Transaction {
-  readonly conditions: Condition[];
-  readonly operations: Operation[];
-  /** Keys to read where a condition does not hold. */
-  readonly look: string[];
+  /** What is there, where that was looked at. */
+  readonly seen?: AtKey;
 }
 
 /** Writes entries and their claims in few transactions, and never over an entry that is somebody else's. */
@@ -41,8 +49,8 @@ export class EtcdWriter {
   readonly #onClaimsDenied: () => void;
   /** Our own claims by claimed key, as far as we know. Where that is out of date, a transaction fails, and is mended. */
   #claims = new Map<string, string>();
-  /** Leases (0 for none) by the key that is bound to them, for every key that this process wrote. */
-  readonly #bound = new Map<string, string>();
+  /** What this process wrote, and on which lease (0 for none): what it knows to be its own when a claim is lost. */
+  readonly #written = new Map<string, Written & { readonly lease?: string }>();
   /** The user may not use the claims' folder: then we know what this process wrote, but not what a former one did. */
   #withoutClaims = false;
 
@@ -55,89 +63,79 @@ export class EtcdWriter {
 
   /** The lease on which this process wrote the key. */
   leaseOf(key: string): string | undefined {
-    return this.#bound.get(key);
+    return this.#written.get(key)?.lease;
   }
 
-  /** Keys that are ours though there is no claim. */
-  get knownWithoutClaim(): ReadonlySet<string> {
-    return new Set(this.#withoutClaims ? this.#bound.keys() : []);
+  get written(): ReadonlyMap<string, Written> {
+    return this.#written;
   }
 
-  /** Everybody's claims, by claimed key; none where we may not read them. */
-  async listClaims(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    let pairs: readonly KeyValue[] = [];
+  /** Everybody's claims, by claimed key; undefined where we may not read them. */
+  async listClaims(signal: AbortSignal): Promise<ReadonlyMap<string, string> | undefined> {
+    let pairs: readonly KeyValue[];
     try {
       pairs = await this.#client.list(`${this.#layout.claims}/`, signal);
       this.#withoutClaims = false;
     } catch (error) {
       if (!(error instanceof EtcdRefusal && error.code === PERMISSION_DENIED)) throw error;
       this.#goWithoutClaims();
+      return undefined;
     }
     const claims = new Map(pairs.map(({ key, value }) => [claimedKey(this.#layout, key), value]));
-    this.#claims = new Map([...claims].filter(([, claim]) => isOwnClaim(this.#owner, claim)));
+    this.#claims = new Map([...claims].filter(([, claim]) => markOf(claim)?.host === this.#owner.host));
     return claims;
   }
 
   /**
-   * Idempotent. What is to be deleted and is somebody else's by now counts as done.
+   * Idempotent: what is to be deleted and is gone counts as done.
    *
-   * @throws BatchError with the changes that failed; EtcdRefusal where the lease is gone
+   * @throws BatchError with the changes that failed, ConflictErrors among them; EtcdRefusal where the lease is gone
    */
   async write(changes: readonly Change[], lease: string | undefined, signal: AbortSignal): Promise<void> {
     const failures = new Map<string, Error>();
     // A key may be in a transaction once only.
     const distinct = [...new Map(changes.map((change) => [change.entry.key, change])).values()];
-    for (const part of transactions(distinct)) await this.#writeTogether(part, lease, failures, signal);
+    for (const part of batches(distinct, CHANGES_AT_ONCE)) await this.#writeTogether(part, lease, failures, signal);
     if (failures.size > 0) throw new BatchError(failures);
   }
 
-  /** One transaction; where etcd refuses it, one for each change. */
+  /**
+   * One transaction; where etcd refuses it, one for each change.
+   *
+   * @param withoutClaims the user may not use the claims' folder
+   */
   async #writeTogether(
     changes: readonly Change[],
     lease: string | undefined,
     failures: Map<string, Error>,
     signal: AbortSignal,
+    withoutClaims = this.#withoutClaims,
   ): Promise<void> {
     let left = changes;
     for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
       try {
-        const found = await this.#transact(left, lease, signal);
+        const found = await this.#transact(left, lease, withoutClaims, signal);
         if (found === undefined) return;
         left = left.flatMap((change) => this.#review(change, found, failures));
       } catch (error) {
         if (!(error instanceof EtcdRefusal) || isLeaseGone(error)) throw error;
         const [only] = left;
-        if (left.length === 1 && only !== undefined) {
-          return this.#writeWithoutClaim(only, lease, error, failures, signal);
+        if (left.length > 1 || only === undefined) {
+          await Promise.all(left.map((change) => this.#writeTogether([change], lease, failures, signal)));
+          return;
         }
-        await Promise.all(left.map((change) => this.#writeTogether([change], lease, failures, signal)));
+        if (withoutClaims || error.code !== PERMISSION_DENIED) {
+          failures.set(only.entry.key, refused(error, only.entry.key));
+          return;
+        }
+        // It may be the claim alone that is refused.
+        await this.#writeTogether([only], lease, failures, signal, true);
+        if (!failures.has(only.entry.key)) this.#goWithoutClaims();
         return;
       }
     }
     for (const { entry } of left)
-      failures.set(entry.key, new Error(`the claim of ${entry.key} in etcd changes again and again`));
-  }
-
-  /** After a refusal: it may be of the claim alone. */
-  async #writeWithoutClaim(
-    change: Change,
-    lease: string | undefined,
-    refusal: EtcdRefusal,
-    failures: Map<string, Error>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    let final = refusal;
-    if (refusal.code === PERMISSION_DENIED && change.claim !== undefined) {
-      try {
-        await this.#transact([{ ...change, claim: undefined }], lease, signal);
-        this.#goWithoutClaims();
-        return;
-      } catch (error) {
-        if (!(error instanceof EtcdRefusal) || isLeaseGone(error)) throw error;
-        final = error;
-      }
-    }
-    failures.set(change.entry.key, refused(final, change.entry.key));
+      failures.set(entry.key, new Error(`the key ${entry.key} in etcd, or its claim, changes again and again`));
   }
 
   #goWithoutClaims(): void {
@@ -149,93 +147,89 @@ export class EtcdWriter {
   async #transact(
     changes: readonly Change[],
     lease: string | undefined,
+    withoutClaims: boolean,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, KeyValue> | undefined> {
-    const transaction: Transaction = { conditions: [], operations: [], look: [] };
+    const conditions: Condition[] = [];
+    const operations: Operation[] = [];
+    const look: string[] = [];
     for (const change of changes) {
-      if (change.value === undefined) this.#addDelete(change, transaction);
-      else this.#addPut(change, change.value, lease, transaction);
+      const { key } = change.entry;
+      conditions.push(...this.#conditions(change, withoutClaims));
+      operations.push(...this.#operations(change, lease, withoutClaims));
+      look.push(key, ...(withoutClaims ? [] : [claimKey(this.#layout, key)]));
     }
-    const { conditions, operations, look } = transaction;
-    if (conditions.length + operations.length > 0) {
-      const found = await this.#client.transact(conditions, operations, look, signal);
-      if (found !== undefined) return found;
-    }
+    for (const { entry, value } of changes) if (value !== undefined) this.#noteAttempt(entry, value);
+    const found = await this.#client.transact(conditions, operations, look, signal);
+    if (found !== undefined) return found;
     for (const { entry, value, claim } of changes) {
-      if (value === undefined) this.#bound.delete(entry.key);
-      else this.#bound.set(entry.key, lease ?? '0');
-      if (value === undefined) this.#claims.delete(entry.key);
-      else if (claim !== undefined) this.#claims.set(entry.key, claim);
+      if (value === undefined) this.#written.delete(entry.key);
+      else this.#written.set(entry.key, { entry, values: [value], lease: lease ?? '0' });
+      if (value === undefined || claim === undefined) this.#claims.delete(entry.key);
+      else this.#claims.set(entry.key, claim);
     }
     return undefined;
   }
 
-  #addPut({ entry, claim, abandoned }: Change, value: string, lease: string | undefined, to: Transaction): void {
-    const { key } = entry;
-    to.operations.push({ put: key, value, lease });
-    if (claim === undefined) return;
-    const before = abandoned ?? this.#claims.get(key);
-    if (before === undefined && this.#mayBeAnothers(entry)) to.conditions.push({ key, value: undefined });
-    to.look.push(key);
-    if (this.#withoutClaims) return;
-    const claimed = claimKey(this.#layout, key);
-    to.operations.push({ put: claimed, value: claim, lease });
-    to.conditions.push({ key: claimed, value: before });
-    to.look.push(claimed);
+  /** What gets no answer may have been done all the same. */
+  #noteAttempt(entry: Entry, value: string): void {
+    const before = this.#written.get(entry.key);
+    const values = [...(before?.values ?? []).filter((other) => other !== value), value].slice(-ATTEMPTS);
+    this.#written.set(entry.key, { ...before, entry, values });
   }
 
-  /** Where a key needs a claim and there is none of ours, there is nothing of ours. */
-  #addDelete({ entry: { key }, claim }: Change, to: Transaction): void {
-    if (claim === undefined || (this.#withoutClaims && this.#bound.has(key))) to.operations.push({ delete: key });
-    if (claim === undefined || this.#withoutClaims) return;
+  /** Under which the change is ours to make. */
+  #conditions({ entry: { key }, claim, seen }: Change, withoutClaims: boolean): Condition[] {
     const claimed = claimKey(this.#layout, key);
-    const before = this.#claims.get(key);
-    if (before !== undefined) to.operations.push({ delete: key }, { delete: claimed });
-    to.conditions.push({ key: claimed, value: before });
-    to.look.push(key, claimed);
-  }
-
-  /** Takes note of what was found; the change goes again unless the entry is somebody else's. */
-  #review(change: Change, found: ReadonlyMap<string, KeyValue>, failures: Map<string, Error>): Change[] {
-    const { entry, value, claim } = change;
-    if (claim === undefined) return [change];
-    const now = found.get(claimKey(this.#layout, entry.key))?.value;
-    this.#claims.delete(entry.key);
-    if (now !== undefined && isOwnClaim(this.#owner, now)) {
-      this.#claims.set(entry.key, now);
-      return [change];
+    if (withoutClaims) {
+      if (claim === undefined) return [];
+      return [{ key, value: seen === undefined ? this.#written.get(key)?.values.at(-1) : seen.value }];
     }
-    const exists = found.has(entry.key);
-    if (now === undefined && !(exists && this.#mayBeAnothers(entry))) return [change];
-    if (now !== undefined && !exists && value !== undefined) return [{ ...change, abandoned: now }];
-    this.#bound.delete(entry.key);
-    if (value !== undefined) failures.set(entry.key, claimedByOther(entry, now));
-    return [];
+    if (seen !== undefined)
+      return [
+        { key, value: seen.value },
+        { key: claimed, value: seen.claim },
+      ];
+    const ours = this.#claims.get(key);
+    if (ours !== undefined || claim === undefined) return [{ key: claimed, value: ours }];
+    return [
+      { key, value: this.#written.get(key)?.values.at(-1) },
+      { key: claimed, value: undefined },
+    ];
   }
 
-  /** The ID is one that another host gives out, whose entry needs no claim. */
-  #mayBeAnothers({ key, id }: Entry): boolean {
-    return !this.#bound.has(key) && isAnothersId(this.#owner, id);
+  #operations(
+    { entry: { key }, value, claim, seen }: Change,
+    lease: string | undefined,
+    withoutClaims: boolean,
+  ): Operation[] {
+    const claimed = claimKey(this.#layout, key);
+    const hasClaim = !withoutClaims && (claim !== undefined || seen?.claim !== undefined);
+    if (value === undefined) return [{ delete: key }, ...(hasClaim ? [{ delete: claimed }] : [])];
+    if (!hasClaim) return [{ put: key, value, lease }];
+    return [
+      { put: key, value, lease },
+      claim === undefined ? { delete: claimed } : { put: claimed, value: claim, lease },
+    ];
+  }
+
+  /** Takes note of what was found; the change goes again unless the entry is somebody else's, or gone as it should be. */
+  #review(change: Change, found: ReadonlyMap<string, KeyValue>, failures: Map<string, Error>): Change[] {
+    const { entry, value } = change;
+    const claim = found.get(claimKey(this.#layout, entry.key))?.value;
+    const seen: AtKey = { value: found.get(entry.key)?.value, claim };
+    const known = [value, ...(this.#written.get(entry.key)?.values ?? [])];
+    this.#claims.delete(entry.key);
+    if (isOwn(this.#layout, this.#owner, entry, seen, known)) return [{ ...change, seen }];
+    // A claim outlives its entry where its host died: it may be taken over.
+    if (seen.value === undefined && value !== undefined) return [{ ...change, seen }];
+    this.#written.delete(entry.key);
+    if (seen.value !== undefined) failures.set(entry.key, conflict(entry.key, holder(entry, seen)));
+    return [];
   }
 }
 
 export const isLeaseGone = (error: unknown) => error instanceof EtcdRefusal && error.code === NOT_FOUND;
-
-/** Each with at most so many operations, an entry and its claim in the same one. */
-function transactions(changes: readonly Change[]): Change[][] {
-  const parts: Change[][] = [];
-  let operations = TXN_OPERATIONS;
-  for (const change of changes) {
-    const needs = change.claim === undefined ? 1 : 2;
-    if (operations + needs > TXN_OPERATIONS) {
-      parts.push([]);
-      operations = 0;
-    }
-    operations += needs;
-    parts.at(-1)?.push(change);
-  }
-  return parts;
-}
 
 function refused({ code, message }: EtcdRefusal, key: string): RefusedError {
   if (code !== PERMISSION_DENIED) return new RefusedError(`etcd says «${message}».`);

@@ -1,6 +1,7 @@
 /** What registries are made of: everything here serves any of them. */
 export { LossSignal } from '../../lib/loss-signal.ts';
 export { each, inBatches } from './each.ts';
+export { Findings } from './findings.ts';
 export { firstLoss } from './first-loss.ts';
-export { isOwn, isOwnId, ownerMark } from './owner.ts';
+export * from './owner.ts';
 export { decodeSegment, encodeSegment } from './path-segment.ts';

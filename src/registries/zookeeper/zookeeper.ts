@@ -4,12 +4,23 @@ import { asError } from '../../lib/as-error.ts';
 import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { shortId } from '../../lib/short-id.ts';
 import type { Service } from '../../services/index.ts';
-import { each, encodeSegment, isOwn, ownerMark } from '../kit/index.ts';
+import {
+  each,
+  encodeSegment,
+  Findings,
+  type Held,
+  holderOf,
+  markIn,
+  ownerMark,
+  ownership,
+  withoutMark,
+} from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { ConflictError, type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
 import { ZooKeeperError, ZooKeeperSession } from './session.ts';
 
-const { NO_NODE, NODE_EXISTS, NOT_EMPTY, NO_AUTH, BAD_ARGUMENTS, NO_CHILDREN_FOR_EPHEMERALS } = zookeeper.Exception;
+const { NO_NODE, NODE_EXISTS, NOT_EMPTY, BAD_VERSION, NO_AUTH, BAD_ARGUMENTS, NO_CHILDREN_FOR_EPHEMERALS } =
+  zookeeper.Exception;
 const QUOTA_EXCEEDED = -125;
 const { EPHEMERAL, PERSISTENT } = zookeeper.CreateMode;
 
@@ -80,6 +91,7 @@ interface ZNode {
   readonly text: string;
   /** The session of an ephemeral node; empty for a persistent one. */
   readonly session: string;
+  readonly version: number;
 }
 
 class ZooKeeper implements Registry {
@@ -89,12 +101,14 @@ class ZooKeeper implements Registry {
   /** Empty for the root. */
   readonly #path: string;
   readonly #owner: Owner;
+  #findings: Findings;
 
   constructor(session: ZooKeeperSession, name: string, path: string, owner: Owner) {
     this.#session = session;
     this.name = name;
     this.#path = path;
     this.#owner = owner;
+    this.#findings = new Findings(owner);
   }
 
   connect(signal: AbortSignal): Promise<void> {
@@ -123,11 +137,7 @@ class ZooKeeper implements Registry {
 
   async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     try {
-      await each(entries, keyOf, CONCURRENCY, async ({ key }) => {
-        const node = await this.#read(key, signal);
-        if (node === undefined || !this.#isOwn(node)) return;
-        await this.#session.call<void>(signal, (client, done) => client.remove(key, done)).catch(unless(NO_NODE));
-      });
+      await each(entries, keyOf, CONCURRENCY, ({ key }) => this.#retried(key, () => this.#remove(key, signal)));
     } finally {
       // ZooKeeper itself sees to it that no parent goes that another host has just put a node into.
       await pMap(
@@ -155,17 +165,21 @@ class ZooKeeper implements Registry {
       },
       { concurrency: CONCURRENCY },
     );
-    const entries: Entry[] = [];
+    const findings = new Findings(this.#owner);
     await pMap(
       keys,
       async (key) => {
-        const node = await this.#read(key, signal);
-        const entry = node && this.#asEntry(key, node);
-        if (entry !== undefined) entries.push(entry);
+        const node = await this.#read(key, signal).catch(unless(NO_AUTH));
+        if (node !== undefined) findings.add(this.#asEntry(key, node), heldIn(node));
       },
       { concurrency: CONCURRENCY },
     );
-    return entries;
+    this.#findings = findings;
+    return findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   lost(signal: AbortSignal): Promise<string> {
@@ -176,35 +190,45 @@ class ZooKeeper implements Registry {
     this.#session.close();
   }
 
-  #asEntry(key: string, node: ZNode): Entry | undefined {
-    const found = parseBody(node.text);
-    if (found === undefined || !isOwn(this.#owner, '', found.Attrs)) return undefined;
+  #asEntry(key: string, node: ZNode): Entry {
+    const { Name: name = '', IP: address = '', PublicPort: port = 0, Attrs } = parseBody(node.text) ?? {};
     // The node of another session, that of the process before this one, ends with it: it has to be written anew.
     const passing = node.session === this.#session.id ? '' : '\nby another session';
-    const { Name: name, IP: address, PublicPort: port } = found;
-    return { key, content: `${node.text}${passing}`, id: found.Attrs[ID_KEY] ?? '', name, address, port };
+    return { key, content: `${node.text}${passing}`, id: Attrs?.[ID_KEY] ?? '', name, address, port };
   }
 
-  /** Marked as ours; or without a mark and passing, as gliderlabs/registrator writes them. */
-  #isOwn(node: ZNode): boolean {
-    const attrs = parseBody(node.text)?.Attrs ?? {};
-    const unmarked = Object.keys(ownerMark(this.#owner)).every((key) => attrs[key] === undefined);
-    return unmarked ? node.session !== '' : isOwn(this.#owner, '', attrs);
+  /** @throws ConflictError */
+  #expectOwn(key: string, node: ZNode, wanted?: string): void {
+    const held = heldIn(node, wanted);
+    if (ownership(this.#owner, held) !== 'own') throw new ConflictError(`The node ${key} in ZooKeeper`, holderOf(held));
   }
 
   async #write(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
     if (data.length > NODE_BYTES)
       throw new RefusedError(`Its labels come to ${data.length} bytes; ZooKeeper takes ${NODE_BYTES} of them.`);
+    await this.#retried(key, () => this.#writeOnce(key, data, signal));
+  }
+
+  /** Between two looks another host removed the parent that was empty, or somebody wrote or removed the node. */
+  async #retried(key: string, work: () => Promise<void>): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#writeOnce(key, data, signal);
+        return await work();
       } catch (error) {
         const refusal = refusalOf(code(error), parentOf(key));
         if (refusal !== undefined) throw new RefusedError(refusal);
-        // Between two looks another host removed the parent that was empty, or an old session's node expired.
-        if (tries === TRIES || (code(error) !== NO_NODE && code(error) !== NODE_EXISTS)) throw error;
+        if (tries === TRIES || ![NO_NODE, NODE_EXISTS, BAD_VERSION].includes(code(error))) throw error;
       }
     }
+  }
+
+  async #remove(key: string, signal: AbortSignal): Promise<void> {
+    const node = await this.#read(key, signal);
+    if (node === undefined) return;
+    this.#expectOwn(key, node);
+    await this.#session
+      .call<void>(signal, (client, done) => client.remove(key, exactly(node.version), done))
+      .catch(unless(NO_NODE));
   }
 
   async #writeOnce(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
@@ -220,13 +244,10 @@ class ZooKeeper implements Registry {
     if (code(failure) !== NODE_EXISTS) throw failure;
     const node = await this.#read(key, signal);
     if (node === undefined) throw failure;
-    if (!this.#isOwn(node))
-      throw new RefusedError(
-        `ZooKeeper has ${key} from somebody else: two hosts may not give the same address and port to one service.`,
-      );
+    this.#expectOwn(key, node, data.toString());
     if (node.session === this.#session.id && data.equals(Buffer.from(node.text))) return;
     await this.#session.call<unknown>(signal, (client, done) =>
-      client.transaction().remove(key).create(key, data, EPHEMERAL).commit(done),
+      client.transaction().remove(key, exactly(node.version)).create(key, data, EPHEMERAL).commit(done),
     );
   }
 
@@ -245,10 +266,11 @@ class ZooKeeper implements Registry {
       .call<ZNode>(signal, (client, done) =>
         client.getData(key, (error, data, stat) => {
           const session = stat?.ephemeralOwner.toString('hex') ?? '';
-          done(error, { text: data?.toString() ?? '', session: /^0*$/.test(session) ? '' : session });
+          const version = stat?.version ?? 0;
+          done(error, { text: data?.toString() ?? '', session: /^0*$/.test(session) ? '' : session, version });
         }),
       )
-      .catch(unless(NO_NODE, NO_AUTH));
+      .catch(unless(NO_NODE));
   }
 
   async #children(path: string, signal: AbortSignal): Promise<readonly string[]> {
@@ -274,6 +296,25 @@ function body(service: Service, owner: Owner): Body {
     Attrs: { ...Object.fromEntries(meta), ...ownerMark(owner), [ID_KEY]: service.id },
   };
 }
+
+/** @param wanted what this host would write at the node */
+function heldIn({ text }: ZNode, wanted?: string): Held {
+  const found = parseBody(text);
+  if (found === undefined) return { id: '', address: '', mark: undefined };
+  const isWanted = wanted !== undefined && says(found) === says(parseBody(wanted));
+  return { id: found.Attrs[ID_KEY] ?? '', address: found.IP, mark: markIn(found.Attrs), isWanted };
+}
+
+/** The body without what only registrator adds to it. gliderlabs/registrator writes `null` for no tags. */
+function says(body: Body | undefined): string {
+  if (body === undefined) return '';
+  const { Name, IP, PublicPort, PrivatePort, ContainerID, Tags, Attrs } = body;
+  const attrs = Object.entries(withoutMark(Attrs)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([Name, IP, PublicPort, PrivatePort, ContainerID, Tags ?? [], attrs]);
+}
+
+/** The client takes 0 for no version at all, and sends of this one the whole part, which is 0. */
+const exactly = (version: number) => version || Number.MIN_VALUE;
 
 /** Undefined for what registrator cannot have written. */
 function parseBody(text: string): Body | undefined {

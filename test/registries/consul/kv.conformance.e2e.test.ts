@@ -18,7 +18,6 @@ registryConformance(
   {
     name: 'consulkv',
     make: consulKv,
-    mark: 'engine',
     // The least that Consul takes; it lets a session live for up to twice as long.
     ttl: 10,
     async start() {

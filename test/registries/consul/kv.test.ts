@@ -41,10 +41,12 @@ describe('a consulkv entry', () => {
     );
   });
 
-  test('the owner’s flags are a number that JSON holds exactly, and none where there is no engine ID', () => {
-    expect(ownerFlags({ host: 'node1', engine: 'ENGINE' })).toBe(2_288_476_046_013_064);
-    expect(ownerFlags({ host: 'node2', engine: 'ENGINE' })).toBe(ownerFlags({ host: 'node1', engine: 'ENGINE' }));
-    expect(ownerFlags({ host: 'node1', engine: 'OTHER' })).toBeLessThan(2 ** 52);
-    expect(ownerFlags({ host: 'node1', engine: '' })).toBe(0);
+  test('the owner’s flags are a number that JSON holds exactly, of host and engine', () => {
+    const hex = (host: string, engine: string) => ownerFlags({ host, engine }).toString(16);
+    expect(hex('node1', 'ENGINE')).toMatch(/^52[0-9a-f]{11}$/);
+    expect(hex('node1', 'OTHER').slice(0, 8)).toBe(hex('node1', 'ENGINE').slice(0, 8));
+    expect(hex('node2', 'ENGINE').slice(8)).toBe(hex('node1', 'ENGINE').slice(8));
+    expect(hex('node2', 'ENGINE').slice(0, 8)).not.toBe(hex('node1', 'ENGINE').slice(0, 8));
+    expect(hex('node1', 'OTHER').slice(8)).not.toBe(hex('node1', 'ENGINE').slice(8));
   });
 });

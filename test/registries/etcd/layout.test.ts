@@ -4,8 +4,7 @@ import {
   claimedKey,
   claimKey,
   claimValue,
-  isOwnClaim,
-  ownEntries,
+  findings,
   plainLayout,
   showsOwner,
 } from '../../../src/registries/etcd/layout.ts';
@@ -54,7 +53,7 @@ describe('the plain layout', () => {
         seen.set(key, both);
         const claims = new Map([[key, claimValue(owner, { name, id })]]);
         const value = plain.value({ address: 'h', port: 1 });
-        const [entry] = ownEntries(plain, owner, [{ key, value, bound: '' }], claims, new Set());
+        const [entry] = findings(plain, owner, [{ key, value, bound: '' }], claims, new Map()).own;
         expect(entry).toEqual({ key, content: 'h:1', name, id, address: 'h', port: 1 });
         expect(claimedKey(plain, claimKey(plain, key))).toBe(key);
         expect(claimKey(plain, key).split('/').length).toBe(3);
@@ -69,7 +68,7 @@ describe('what is ours', () => {
   const keys = (entries: readonly { key: string }[]) => entries.map(({ key }) => key);
 
   it('is what the ID says, at its place only', () => {
-    const own = ownEntries(
+    const { own } = findings(
       plain,
       owner,
       [
@@ -81,7 +80,7 @@ describe('what is ours', () => {
         stored('/servicesx/redis/node1:redis:6379'),
       ],
       new Map(),
-      new Set(),
+      new Map(),
     );
     expect(own).toEqual([
       {
@@ -95,19 +94,38 @@ describe('what is ours', () => {
     ]);
   });
 
-  it('is what a claim of our host or engine says', () => {
+  it('is what a claim of our host says, or one of our engine at our address; and what this process wrote', () => {
     const claim = (host: string, engine: string) => claimValue({ host, engine }, { name: 'redis', id: 'x' });
     const claims = new Map([
       ['/services/redis/a', claim('node1', 'REINSTALLED')],
       ['/services/redis/b', claim('renamed', 'ENGINE')],
+      ['/services/redis/twin', claim('cloned', 'ENGINE')],
       ['/services/redis/c', claim('node2', 'OTHER')],
       ['/services/redis/d', 'garbage'],
       ['/services/redis/gone', claim('node1', 'ENGINE')],
       ['/elsewhere/redis/gone', claim('node1', 'ENGINE')],
     ]);
-    const at = ['a', 'b', 'c', 'd', 'e'].map((id) => stored(`/services/redis/${id}`));
-    const own = ownEntries(plain, owner, at, claims, new Set(['/services/redis/e', '/services/redis/c']));
+    const at = [...'abcdef'].map((id) => stored(`/services/redis/${id}`));
+    at.push(stored('/services/redis/twin', '10.0.0.2:80'));
+    const here = { ...owner, addresses: () => new Set(['10.0.0.1']) };
+    const entry = { key: '', content: '', id: 'x', name: 'redis', address: '', port: 0 };
+    const wrote = [...'cef'].map(
+      (id) => [`/services/redis/${id}`, { entry, values: [id === 'f' ? '10.0.0.1:81' : '10.0.0.1:80'] }] as const,
+    );
+    const { own, holders, twins } = findings(plain, here, at, claims, new Map(wrote));
     expect(keys(own)).toEqual(['/services/redis/a', '/services/redis/b', '/services/redis/e', '/services/redis/gone']);
+    expect(own.slice(0, 3).map(({ content }) => content)).toEqual([
+      '10.0.0.1:80 (without our claim)',
+      '10.0.0.1:80 (without our claim)',
+      '10.0.0.1:80 (without our claim)',
+    ]);
+    expect([...holders]).toEqual([
+      ['/services/redis/c', 'registrator on host "node2"'],
+      ['/services/redis/d', 'another host'],
+      ['/services/redis/f', 'somebody without a mark of registrator (an operator, an application)'],
+      ['/services/redis/twin', 'registrator on host "cloned"'],
+    ]);
+    expect([...twins]).toEqual([['cloned', 1]]);
     expect(own.at(-1)).toMatchObject({ id: 'x', name: 'redis', content: 'gone' });
   });
 
@@ -120,7 +138,8 @@ describe('what is ours', () => {
 
   it('takes hostile claims for nobody’s', () => {
     for (const value of ['', 'null', '[]', '{}', '{"owner":1}', '"x"', '{"owner":"node1"}']) {
-      expect(isOwnClaim(owner, value)).toBe(false);
+      const { own } = findings(plain, owner, [stored('/services/a/x')], new Map([['/services/a/x', value]]), new Map());
+      expect(own).toEqual([]);
     }
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 import { createLogger } from '../../../src/lib/log/index.ts';
 
 import { etcdLegacy } from '../../../src/registries/etcd/legacy.ts';
-import { RefusedError, type Registry } from '../../../src/registries/index.ts';
+import { ConflictError, RefusedError, type Registry } from '../../../src/registries/index.ts';
 import { EtcdCluster, EtcdServer } from '../../support/etcd.ts';
 import { eventually, eventuallyPasses } from '../../support/eventually.ts';
 import { service } from '../../support/service.ts';
@@ -133,12 +133,13 @@ describe('etcd v2', () => {
     const failures = await failuresOf(two.register([{ ...custom, address: '10.0.0.2' }], signal));
     expect(failures.get('/services/redis/custom')).toBeInstanceOf(RefusedError);
     expect(failures.get('/services/redis/custom')?.message).toContain('host "node1"');
-    await two.deregister([two.entry(custom)], signal);
+    const removal = await failuresOf(two.deregister([two.entry(custom)], signal));
+    expect(removal.get('/services/redis/custom')).toBeInstanceOf(ConflictError);
     expect((await list('/services'))?.get('/services/redis/custom')).toBe('10.0.0.1:32768');
     await one.deregister([one.entry(custom)], signal);
     await two.register([{ ...custom, address: '10.0.0.2' }], signal);
     // The first host does not know yet.
-    await one.deregister([one.entry(custom)], signal);
+    await failuresOf(one.deregister([one.entry(custom)], signal));
     expect((await list('/services'))?.get('/services/redis/custom')).toBe('10.0.0.2:32768');
   });
 

@@ -97,15 +97,7 @@ describe('zookeeper', () => {
     const old = await new ZooKeeperClient(server.address).connect();
     const registry = await connect('/adopt');
     await registry.register([serviceOf(81)], signal);
-    const node = {
-      Name: 'web',
-      IP: '10.1.2.3',
-      PublicPort: 80,
-      PrivatePort: 6379,
-      ContainerID: 'c',
-      Tags: [],
-      Attrs: {},
-    };
+    const node = { ...JSON.parse(registry.entry(serviceOf(80)).content), Tags: null, Attrs: {} };
     await old.create('/adopt/web/10.1.2.3:80', JSON.stringify(node), 'EPHEMERAL');
     await registry.register([serviceOf(80)], signal);
     old.close();

@@ -37,11 +37,10 @@ export interface Conformance<S extends RegistryServer = RegistryServer> {
   /** What is registered ends with the process, and no other process sees it: the embedded catalogue. */
   readonly inProcess?: boolean;
   /**
-   * How an entry is known to be ours. By host and engine, either of which may change, is the default; `engine`: only the
-   * engine is kept with it, and beside that an ordinary ID shows the host; `ID`: so does an ordinary ID, and nothing
-   * else, while one with an ID of its own has both.
+   * How an entry is known to be ours. By host and engine, either of which may change, is the default; `ID`: an ordinary
+   * ID shows the host, and nothing else does, while one with an ID of its own has both.
    */
-  readonly mark?: 'host and engine' | 'engine' | 'ID';
+  readonly mark?: 'host and engine' | 'ID';
   /** Seconds of a TTL that the registry takes, where entries can expire. */
   readonly ttl?: number;
   /** Makes of a good service one that the registry refuses, where it refuses any. */
@@ -101,7 +100,8 @@ export function registryConformance<S extends RegistryServer>(suite: Conformance
         behaviour,
         async () => {
           tests += 1;
-          owner = { host: `host${tests}-${process.pid}`, engine: `ENGINE-${tests}-${process.pid}` };
+          const addresses = () => new Set(['10.1.2.3']);
+          owner = { host: `host${tests}-${process.pid}`, engine: `ENGINE-${tests}-${process.pid}`, addresses };
           await body();
         },
         timeout,
@@ -266,7 +266,7 @@ export function registryConformance<S extends RegistryServer>(suite: Conformance
         on(`${who} takes over what is there, and no entry is missing or double at any moment`, async () => {
           const options = ttl === undefined ? {} : { ttl };
           const ordinary = mark === 'ID' && 'host' in change ? { id: `ordinary-no-more-${tests}` } : {};
-          const special = mark === 'engine' && 'engine' in change ? {} : { id: `an-id-of-its-own-${tests}` };
+          const special = { id: `an-id-of-its-own-${tests}` };
           const services = [service(80, ordinary), service(81, special)];
           const first = await connect(owner, options);
           for (const each of batches(services, first.batchSize)) await first.register(each, signal);
