@@ -210,8 +210,8 @@ describe('in every registry', () => {
 
   it('entries of gliderlabs/registrator are taken over, not doubled, and removed where their container is gone', async () => {
     const place = newPlace();
-    await engine.run('--name', 'aa', '-P', 'redis');
-    const aa = await redis('aa');
+    const containerId = (await engine.run('--name', 'aa', '-P', 'redis')).trim().slice(0, 12);
+    const aa = { ...(await redis('aa')), containerId };
     const gone = { ...aa, id: 'node1:gone:6379', port: 4_001 };
     const other = { ...aa, id: 'node2:aa:6379', address: '10.9.9.9', port: 4_002 };
     const lines = new Map<RegistryPlace, string>();

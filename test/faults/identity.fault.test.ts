@@ -7,7 +7,8 @@ import { RecordingConsul } from '../support/recorder.ts';
 import { SimulatedDocker } from '../support/simulated-docker.ts';
 import { idsOf, logged, soon, start } from './support.ts';
 
-const isDispute = ({ msg }: { readonly msg?: string }) => msg?.startsWith('somebody else writes entries') ?? false;
+const isDispute = ({ msg }: { readonly msg?: string }) =>
+  /^(somebody else writes entries|what was removed as stale came back)/.test(msg ?? '');
 
 const isLoss = ({ msg }: { readonly msg?: string }) => msg?.includes('were gone from the registry') ?? false;
 

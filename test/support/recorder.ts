@@ -88,6 +88,9 @@ export class RecordingConsul implements AsyncDisposable {
       }
       return { status: 200 };
     }
+    const [, asked] = /^\/v1\/agent\/service\/([^/]+)$/.exec(path) ?? [];
+    const found = asked === undefined ? undefined : this.#services.get(decodeURIComponent(asked));
+    if (asked !== undefined && found !== undefined) return json(asListed(decodeURIComponent(asked), found));
     switch (path) {
       case '/v1/status/leader':
         return json('127.0.0.1:8300');

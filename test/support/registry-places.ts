@@ -10,6 +10,8 @@ export interface Seen {
   readonly id: string;
   readonly address: string;
   readonly port: number;
+  /** Of the container, as its host name has it. */
+  readonly containerId?: string;
 }
 
 /** A key as the server has it. */
@@ -218,13 +220,13 @@ const skydns: Layout = {
 const znodes: Layout = {
   root: plain.root,
   key: (place, { name, address, port }) => `${znodes.root(place)}/${name}/${address}:${port}`,
-  value: ({ name, address, port }) =>
+  value: ({ name, address, port, containerId = '0123456789ab' }) =>
     JSON.stringify({
       Name: name,
       IP: address,
       PublicPort: port,
       PrivatePort: 6379,
-      ContainerID: '0123456789ab',
+      ContainerID: containerId,
       Tags: [],
       Attrs: {},
     }),

@@ -4,7 +4,7 @@ import { batches } from '../../../src/lib/batches.ts';
 import { createLogger } from '../../../src/lib/log/index.ts';
 
 import { etcd } from '../../../src/registries/etcd/etcd.ts';
-import { ConflictError, RefusedError, type Registry } from '../../../src/registries/index.ts';
+import { ConflictError, type Owner, RefusedError, type Registry } from '../../../src/registries/index.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { EtcdCluster, type EtcdOptions, EtcdServer } from '../../support/etcd.ts';
 import { eventually, eventuallyPasses, holds } from '../../support/eventually.ts';
@@ -17,7 +17,7 @@ const node1 = { host: 'node1', engine: 'ENGINE-1' };
 const node2 = { host: 'node2', engine: 'ENGINE-2' };
 
 interface Setting {
-  readonly owner?: typeof node1;
+  readonly owner?: Owner;
   readonly ttl?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
