@@ -43,7 +43,7 @@ const directory: RegistryFactory = async (uri, { owner }) => {
     const held = { id, address, mark: markIn(meta) };
     if (ownership(owner, held) !== 'own') throw new ConflictError(`The file ${key}`, holderOf(held));
   };
-  let findings = new Findings(owner);
+  let last = new Findings(owner);
 
   const registry: Registry = {
     name: `directory://${folder}`,
@@ -79,14 +79,15 @@ const directory: RegistryFactory = async (uri, { owner }) => {
         },
       ),
     async registered(signal) {
-      findings = new Findings(owner);
+      const findings = new Findings(owner);
       for (const key of await readdir(folder)) {
         const file = key.endsWith('.json') ? await look(key, signal) : undefined;
         if (file?.instance) findings.add(asEntry(file.text, file.instance), { mark: markIn(file.instance.meta) });
       }
+      last = findings;
       return findings.own;
     },
-    others: () => findings,
+    others: () => last,
     close: async () => {},
   };
   return registry;
