@@ -6,6 +6,7 @@ import type { Logger } from '../lib/log/index.ts';
 import { Reaper } from './checks/reaper.ts';
 import { CheckRunner } from './checks/runner.ts';
 import type { Upstream } from './dns/forward/index.ts';
+import { isDnsName } from './dns/name.ts';
 import { DnsServer } from './dns/server.ts';
 import { CatalogueServer } from './http/server.ts';
 import { AddressInUseError, listenError } from './listen.ts';
@@ -65,6 +66,12 @@ export class Catalogue {
   constructor(options: CatalogueOptions) {
     this.#options = options;
     this.store = new Store({ name: options.nodeName, address: options.nodeAddress ?? '127.0.0.1' }, Date.now());
+  }
+
+  /** What finds a service of this name; undefined where it can be written in no DNS name. */
+  dnsName(serviceName: string): string | undefined {
+    const name = `${serviceName}.service.${this.#options.domain ?? DOMAIN}`;
+    return isDnsName(name) ? name : undefined;
   }
 
   /** The ports that it listens on, while it is started. */

@@ -1,6 +1,7 @@
 import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
 import type { Logger } from '../lib/log/index.ts';
+import { quote } from '../lib/quote.ts';
 import { ConflictError, type Entry, type Others, RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import type { WantedEntry } from './claim-table.ts';
@@ -15,6 +16,8 @@ const LOSS_QUIET = 600_000;
 export class ReconcilerLog {
   readonly #log: Logger;
   readonly #conflicts = new Set<string>();
+  /** Names of services that were told of because DNS has them not, or otherwise. */
+  readonly #names = new Set<string>();
   /** Until when, by performance.now(), another loss is no news. */
   #quietUntil = 0;
   #toldOfDispute = false;
@@ -107,6 +110,27 @@ export class ReconcilerLog {
         `${entries} entries of ${name} bear the ID of this host's Docker engine: they are left alone. Either that is a cloned machine (remove /etc/docker/key.json or its engine-id on one of them, and restart Docker), or this host was renamed and moved: then remove them with ${cleanup}`,
       );
     }
+  }
+
+  /** @param dnsName what finds it; undefined where nothing does */
+  otherDnsName({ name, origin }: Service, dnsName: string | undefined): void {
+    if (this.#names.has(name) || this.#names.size > MEMORY) return;
+    this.#names.add(name);
+    const advice = 'give it a SERVICE_NAME of letters, digits and dashes, 63 at most';
+    this.#log.warn(
+      { service: name, container: origin.containerName },
+      dnsName === undefined
+        ? `no DNS name finds services of the name ${quote(name)}: ${advice}`
+        : `services of the name ${quote(name)} are found in DNS as ${dnsName}; for a name of your own ${advice}`,
+    );
+  }
+
+  /** @param wait milliseconds */
+  expelled({ id, name, check, origin }: Service, wait: number): void {
+    this.#log.warn(
+      { service: name, id, container: origin.containerName, seconds: Math.round(wait / 1000) },
+      `the registry removed this service, which was critical for longer than its SERVICE_CHECK_DEREGISTER_AFTER (${check?.deregisterAfter}); it comes back after a while, as critical until its check passes`,
+    );
   }
 
   gone(services: number): void {

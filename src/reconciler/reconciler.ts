@@ -19,6 +19,7 @@ import type { Service } from '../services/index.ts';
 import { ClaimTable, type WantedEntry } from './claim-table.ts';
 import type { DesiredState } from './desired-state.ts';
 import { Disputes } from './disputes.ts';
+import { Expulsions } from './expulsions.ts';
 import { ReconcilerLog } from './reconciler-log.ts';
 import { retryDelay } from './retry-delay.ts';
 import type { Action, Conflict, RegistryStatus, WriteObserver } from './status.ts';
@@ -72,6 +73,7 @@ export class Reconciler {
   readonly #disputes: Disputes;
   /** Who holds what we want, by key. */
   readonly #conflicts = new Map<string, string>();
+  readonly #expulsions = new Expulsions();
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
 
@@ -228,21 +230,31 @@ export class Reconciler {
     });
     this.#resyncedAt = Date.now();
     const found = new Map(read.filter(({ key }) => !touched.has(key)).map((entry) => [entry.key, entry]));
-    const lost = [...this.#actual.keys()].filter((key) => !found.has(key) && !touched.has(key));
+    const gone = [...this.#actual.keys()].filter((key) => !found.has(key) && !touched.has(key));
+    const expelled = new Set(gone.filter((key) => this.#noteExpulsion(key)));
+    const lost = gone.filter((key) => !expelled.has(key));
     if (lost.length > 0 && found.size === 0) this.#disputes.clear();
     else this.#noteDisputes(found, lost);
-    for (const key of lost) this.#actual.delete(key);
+    for (const key of gone) this.#actual.delete(key);
     for (const [key, entry] of found) {
       this.#actual.set(key, { ...this.#actual.get(key), entry });
       if (this.#conflicts.has(key)) this.#endConflict(key);
     }
     const others = this.registry.others?.();
-    const gone = lost.filter((key) => this.#wanted.get(key) !== undefined && !others?.holders.has(key));
-    this.#log.gone(gone.length);
+    const missed = lost.filter((key) => this.#wanted.get(key) !== undefined && !others?.holders.has(key));
+    this.#log.gone(missed.length);
     if (others !== undefined) this.#log.twins(others, this.registry.name);
     // The way is free again, as far as the registry can tell without a try.
     const free = [...this.#conflicts.keys()].filter((key) => others?.holders.has(key) !== true);
     this.#markDifferences(new Set([...lost, ...free]));
+  }
+
+  /** Whether the registry removed the entry itself: then it comes back later. */
+  #noteExpulsion(key: string): boolean {
+    const service = this.#wanted.get(key)?.service;
+    if (service === undefined || this.registry.expelled?.(service) !== true) return false;
+    this.#log.expelled(service, this.#expulsions.note(key, service, performance.now()));
+    return true;
   }
 
   /** Counts what was right when it was last read or written, and is not now. */
@@ -276,12 +288,13 @@ export class Reconciler {
   }
 
   #difference(key: string): 'register' | 'refresh' | 'deregister' | 'none' {
-    const wanted = this.#wanted.get(key)?.entry;
+    const { entry: wanted, service } = this.#wanted.get(key) ?? {};
     const actual = this.#actual.get(key)?.entry;
-    if (wanted === undefined) {
+    if (wanted === undefined || service === undefined) {
       const stale = actual !== undefined && this.#desired.complete && !this.#desired.isKept(actual.id);
       return stale ? 'deregister' : 'none';
     }
+    if (actual === undefined && this.#expulsions.holds(key, service, performance.now())) return 'none';
     if (actual?.content !== wanted.content) return 'register';
     return actual.health === wanted.health || this.registry.refresh === undefined ? 'none' : 'refresh';
   }
@@ -310,7 +323,16 @@ export class Reconciler {
     const entry = this.registry.entry(service);
     const claims = this.#wanted.add({ service, entry });
     if (claims.length > 1) this.#log.conflict(entry.key, claims);
+    this.#noteDnsName(service);
     return entry.key;
+  }
+
+  #noteDnsName(service: Service): void {
+    if (this.registry.dnsName === undefined) return;
+    const dnsName = this.registry.dnsName(service.name);
+    // DNS does not mind case.
+    const isAsNamed = dnsName?.toLowerCase().startsWith(`${service.name.toLowerCase()}.`);
+    if (!isAsNamed) this.#log.otherDnsName(service, dnsName);
   }
 
   async #work(keys: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>> {
@@ -328,7 +350,12 @@ export class Reconciler {
     const failed = new Map<string, Error>();
     const services = (entries: readonly WantedEntry[]) => entries.map(({ service }) => service);
     // Register first: where an instance moves to another key, there is one at every moment.
-    await this.#attempt(register, failed, 'register', (batch) => this.registry.register(services(batch), signal));
+    await this.#attempt(register, failed, 'register', (batch) =>
+      this.registry.register(
+        batch.map(({ entry, service }) => this.#expulsions.returning(entry.key, service)),
+        signal,
+      ),
+    );
     await this.#attempt(refresh, failed, 'refresh', async (batch) => this.registry.refresh?.(services(batch), signal));
     await this.#attempt(deregister, failed, 'deregister', (batch) =>
       this.registry.deregister(

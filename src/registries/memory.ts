@@ -66,6 +66,7 @@ function dnsPortOf(question: string): number | undefined {
 
 class Memory implements Registry {
   readonly name: string;
+  readonly dnsName?: (serviceName: string) => string | undefined;
   readonly showsHealth = true;
   readonly batchSize = 1000;
   readonly #catalogue: Catalogue;
@@ -87,6 +88,7 @@ class Memory implements Registry {
         log,
       }),
     );
+    if (dnsPort !== undefined) this.dnsName = (serviceName) => this.#catalogue.dnsName(serviceName);
   }
 
   get #store(): Store {

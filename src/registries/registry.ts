@@ -73,6 +73,16 @@ export interface Registry {
    * session or lease); the reconciler then reads `registered` again. Rejects on abort.
    */
   lost?(signal: AbortSignal): Promise<string>;
+  /**
+   * Whether the registry itself removed this service, which the last `registered` no longer had: for its check, critical
+   * for longer than its `deregisterAfter`.
+   */
+  expelled?(service: Service): boolean;
+  /**
+   * The DNS name by which a service of this name is found through this registry; undefined where there is none. Absent
+   * where the registry is not asked by DNS.
+   */
+  dnsName?(serviceName: string): string | undefined;
   /** This host has another address of its own (`RegistryContext.hostAddress`) from now on. */
   hostMoved?(address: string): void;
   /** Ends sockets and timers. What is registered stays. */

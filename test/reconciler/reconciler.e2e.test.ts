@@ -112,7 +112,7 @@ describe('the reconciler', () => {
   });
 
   it('lets a service that is refused delay no other', async () => {
-    const bad = service({ container: 'bad', check: { type: 'http', url: 'http://x', interval: 'soon' } });
+    const bad = service({ container: 'bad', name: '' });
     const desired = desiredOf(bad);
     await reconcile(desired);
     desired.set('web', [service({ container: 'web' })]);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Logger } from '../../lib/log/index.ts';
-import { type Check, type Health, PAUSED, type Service } from '../../services/index.ts';
+import { type Check, type Health, PAUSED, parseDuration, type Service } from '../../services/index.ts';
 import { each, Findings, holderOf, markIn, ownerMark, ownership, withoutMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
 import {
@@ -43,6 +43,11 @@ interface AgentCheck {
   readonly Notes: string;
 }
 
+interface Known {
+  readonly isCritical: boolean;
+  readonly at: number;
+}
+
 class Consul implements Registry {
   readonly name: string;
   readonly showsHealth = true;
@@ -59,6 +64,10 @@ class Consul implements Registry {
   #findings: Findings;
   /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
   readonly #checkless = new Set<string>();
+  /** What was last known of our own, by ID: whether a check of it was critical, and when (milliseconds that never jump). */
+  #known = new Map<string, Known>();
+  /** What was known of those that the last reading no longer had. */
+  #gone: ReadonlyMap<string, Known> = new Map();
   readonly #told = new Set<string>();
 
   constructor({ client, name, hasToken }: ConsulConnection, { owner, log }: RegistryContext) {
@@ -114,6 +123,7 @@ class Consul implements Registry {
         await this.#register(service, meta, signal);
         await this.#dropOldCheck(service, signal);
         await this.#maintain(service, signal);
+        this.#known.set(service.id, { isCritical: false, at: performance.now() });
       },
     );
   }
@@ -159,6 +169,7 @@ class Consul implements Registry {
           if (!isUnknown(error)) throw error;
         });
         this.#checked.delete(id);
+        this.#known.delete(id);
         this.#maintenance.delete(id);
       },
     );
@@ -172,9 +183,13 @@ class Consul implements Registry {
     const findings = new Findings(this.#owner);
     this.#checked.clear();
     this.#maintenance.clear();
+    const critical = new Set<string>();
     const reported = new Map<string, Health['status']>();
     for (const { CheckID, ServiceID, Status, Name, Notes } of Object.values(checks)) {
-      if (CheckID === checkId(ServiceID)) this.#checked.add(ServiceID);
+      if (CheckID === checkId(ServiceID)) {
+        this.#checked.add(ServiceID);
+        if (Status === 'critical') critical.add(ServiceID);
+      }
       const isOurMaintenance = CheckID === `_service_maintenance:${ServiceID}` && Notes === PAUSED.output;
       if (isOurMaintenance) this.#maintenance.add(ServiceID);
       // The state of any other check is the agent's or the application's affair; other maintenance is an operator's word.
@@ -194,6 +209,7 @@ class Consul implements Registry {
       findings.add(compact({ ...entry, health: reported.get(ID) }), { mark: markIn(meta) });
     }
     this.#findings = findings;
+    this.#note(findings.own, critical);
     return findings.own;
   }
 
@@ -215,6 +231,29 @@ class Consul implements Registry {
         });
       },
     );
+  }
+
+  #note(own: readonly Entry[], critical: ReadonlySet<string>): void {
+    const now = performance.now();
+    const known = new Map(own.map(({ id }) => [id, { isCritical: critical.has(id), at: now }]));
+    this.#gone = new Map([...this.#known].filter(([id]) => !known.has(id)));
+    this.#known = known;
+  }
+
+  /**
+   * It was critical when it was last seen; or that was so long ago that it may have been since, and the agent, which has
+   * others of ours still, has not lost its data.
+   */
+  expelled({ id, check }: Service): boolean {
+    const last = this.#gone.get(id);
+    if (last === undefined || check?.deregisterAfter === undefined) return false;
+    const milliseconds = Number((parseDuration(check.deregisterAfter) ?? 0n) / 1_000_000n);
+    return last.isCritical || (this.#known.size > 0 && performance.now() - last.at >= milliseconds);
+  }
+
+  /** Consul reads a dot as the end of a tag, and takes nothing that would have to be escaped. */
+  dnsName(serviceName: string): string | undefined {
+    return /^[a-z0-9_-]{1,63}$/i.test(serviceName) ? `${serviceName}.service.consul` : undefined;
   }
 
   lost(signal: AbortSignal): Promise<string> {
@@ -418,7 +457,7 @@ const META_VALUE_BYTES = 512;
 function consulMeta(service: Service, owner: Owner): { meta: Record<string, string>; dropped: string[] } {
   const mark: Record<string, string> = ownerMark(owner);
   // What the agent does not give back is compared by this.
-  const hidden = [service.check, service.weight].filter((part) => part !== undefined);
+  const hidden = [lasting(service.check), service.weight].filter((part) => part !== undefined);
   if (hidden.length > 0) mark[CHECK_MARK] = fingerprint(hidden);
   const meta: Record<string, string> = {};
   const dropped: string[] = [];
@@ -435,6 +474,13 @@ function consulMeta(service: Service, owner: Owner): { meta: Record<string, stri
     }
   }
   return { meta: Object.assign(meta, mark), dropped };
+}
+
+/** What a check is beyond its first moment: a service that comes back begins in another state. */
+function lasting(check: Check | undefined): Check | undefined {
+  if (check?.initialStatus === undefined) return check;
+  const { initialStatus: _, ...rest } = check;
+  return rest;
 }
 
 /** In the mark of a check that the agent refused, before the fingerprint. */

@@ -21,6 +21,7 @@ export function etcdV3(target: EtcdTarget, layout: Layout, context: RegistryCont
 
 class Etcd implements Registry {
   readonly name: string;
+  readonly dnsName?: (serviceName: string) => string;
   readonly batchSize = CHANGES_AT_ONCE;
   readonly #client: EtcdClient;
   readonly #layout: Layout;
@@ -34,6 +35,7 @@ class Etcd implements Registry {
     this.name = name;
     this.#client = client;
     this.#layout = layout;
+    if (layout.dnsName !== undefined) this.dnsName = layout.dnsName;
     this.#owner = owner;
     this.#findings = new Findings(owner);
     this.#writer = new EtcdWriter(client, layout, owner, () =>

@@ -16,6 +16,8 @@ export interface Layout {
   readonly claims: string;
   key(service: Pick<Service, 'name' | 'id'>): string;
   value(service: Pick<Service, 'address' | 'port'>): string;
+  /** See `Registry.dnsName`. */
+  dnsName?(serviceName: string): string;
   /** Undefined for a value that is none of this layout. */
   parse(value: string): { readonly address: string; readonly port: number } | undefined;
 }

@@ -59,6 +59,7 @@ interface KeyNode {
 
 class EtcdLegacy implements Registry {
   readonly name: string;
+  readonly dnsName?: (serviceName: string) => string;
   /** The v2 API has no transactions. */
   readonly batchSize = 1;
   readonly #endpoints: EtcdEndpoints;
@@ -76,6 +77,7 @@ class EtcdLegacy implements Registry {
     this.#endpoints = new EtcdEndpoints(target);
     this.#credentials = target.credentials;
     this.#layout = layout;
+    if (layout.dnsName !== undefined) this.dnsName = layout.dnsName;
     this.#owner = owner;
     this.#findings = new Findings(owner);
     this.#ttl = ttl === undefined ? undefined : Math.ceil(ttl);

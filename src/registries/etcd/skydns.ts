@@ -43,12 +43,14 @@ export function skydnsLayout(root: readonly string[], domain: string): Layout {
   if (!labels.every((label) => NAME_LABEL.test(label))) {
     throw new Error('The domain in the registry URI is no DNS name: write one as in services.example.');
   }
+  const zone = labels.join('.');
   const folder = root.map((part) => `/${part}`).join('');
   const prefix = [folder, ...labels.reverse()].join('/');
   return {
     prefix,
     claims: `${folder}/_registrator`,
     key: ({ name, id }) => `${prefix}/${nameLabel(name)}/${idLabel(id)}`,
+    dnsName: (serviceName) => `${nameLabel(serviceName)}.${zone}`,
     value: ({ address, port }) => JSON.stringify({ host: address, port }),
     parse: (value) => {
       try {
