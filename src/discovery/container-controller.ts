@@ -8,7 +8,7 @@ import {
   phaseOf,
 } from '../docker/index.ts';
 import { backoff } from '../lib/backoff.ts';
-import type { Logger } from '../lib/log/index.ts';
+import { type Logger, type Problems, problemsOf } from '../lib/log/index.ts';
 import { shortId } from '../lib/short-id.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
 import type { DesiredState } from '../reconciler/index.ts';
@@ -55,7 +55,7 @@ export class ContainerController {
   /** Containers that Docker lists and says no more of, by ID: the prefix of their services' IDs. */
   readonly #unanswered = new Map<string, string>();
   readonly #drains = new Drains((id, seconds) => this.#undrain(id, seconds));
-  readonly #told = new Map<string, Set<string>>();
+  readonly #problems: Problems;
   /** Why containers wait for the host's address, by ID. */
   readonly #waiting = new Map<string, string>();
 
@@ -71,6 +71,7 @@ export class ContainerController {
     this.#desired = desired;
     this.#options = options;
     this.#log = log;
+    this.#problems = problemsOf(log);
     this.#queue = new KeyedQueue({
       concurrency: CONCURRENCY,
       batchSize: 1,
@@ -182,7 +183,10 @@ export class ContainerController {
     if (this.#options.deregister === 'on-success' && failedOnItsOwn(snapshot)) return this.#retain(snapshot);
     this.#noteDependencies(snapshot);
     const derivation = await this.#resolver.derive(snapshot, signal);
-    for (const { level, message } of derivation.notices) this.#tellOnce(id, level, message, snapshot.Name);
+    const fields = { container: containerName(snapshot.Name) };
+    for (const { level, message } of derivation.notices) {
+      this.#problems.tell({ about: id, cause: message, level, fields, message });
+    }
     const { services, waits } = derivation;
     if (waits === undefined) this.#waiting.delete(id);
     else this.#waiting.set(id, waits);
@@ -228,7 +232,7 @@ export class ContainerController {
     this.#desired.delete(id);
     this.#unretain(id);
     this.#drains.forget(id);
-    this.#told.delete(id);
+    this.#problems.forget(id);
     this.#waiting.delete(id);
     this.#tasks.delete(id);
     this.#joiners.delete(id);
@@ -278,14 +282,6 @@ export class ContainerController {
     if (this.#unseen?.size !== 0 || this.#desired.complete) return;
     this.#desired.setComplete();
     this.#log.info({ services: [...this.#desired.services()].length }, 'looked at every container');
-  }
-
-  #tellOnce(id: string, level: 'debug' | 'info' | 'warn', message: string, name: string): void {
-    const told = this.#told.get(id) ?? new Set();
-    this.#told.set(id, told);
-    if (told.has(message)) return;
-    told.add(message);
-    this.#log[level]({ container: containerName(name) }, message);
   }
 }
 

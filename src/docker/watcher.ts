@@ -33,6 +33,8 @@ export class DockerWatcher {
   #lastEvent: string | undefined;
   #connections = 0;
   #up = false;
+  /** Whether it was told that Docker is away. */
+  #told = false;
 
   constructor(docker: DockerHost, options: WatcherOptions, handlers: WatcherHandlers, log: Logger) {
     this.#docker = docker;
@@ -77,8 +79,9 @@ export class DockerWatcher {
         try {
           const events = await this.#docker.events(this.#lastEvent, abort);
           await this.#list(abort);
-          if (!this.#up)
-            this.#log.info(this.#connections === 0 ? 'watching Docker' : 'Docker answers again; caught up');
+          if (this.#connections === 0) this.#log.info('watching Docker');
+          else if (this.#told) this.#log.info('Docker answers again; caught up');
+          this.#told = false;
           this.#up = true;
           this.#connections += 1;
           return events;
@@ -88,9 +91,7 @@ export class DockerWatcher {
         }
       },
       signal,
-      ({ error, attemptNumber }) => {
-        if (this.#up || (this.#connections === 0 && attemptNumber === 1)) this.#tellAway(error.message);
-      },
+      ({ error }) => this.#tellAway(error.message),
     );
   }
 
@@ -106,10 +107,10 @@ export class DockerWatcher {
     const consumed = this.#consume(events, () => watchdog.refresh());
     try {
       const end = await Promise.race([consumed, silence.promise, resync]);
-      if (end === 'ended') this.#tellAway('the event stream ended');
+      if (end === 'ended') this.#cut('the event stream ended');
     } catch (error) {
       signal.throwIfAborted();
-      this.#tellAway((error as Error).message);
+      this.#cut((error as Error).message);
     } finally {
       clearTimeout(watchdog);
     }
@@ -132,8 +133,16 @@ export class DockerWatcher {
     }
   }
 
+  /** A proxy that idles connections out cuts the stream time and again: that is news only where Docker is away. */
+  #cut(reason: string): void {
+    this.#up = false;
+    this.#log.debug({ reason }, 'the event stream was cut; opening it again');
+  }
+
   #tellAway(reason: string): void {
     this.#up = false;
+    if (this.#told) return;
+    this.#told = true;
     this.#log.warn(
       { err: reason },
       'Docker does not answer; what is registered stays, and it is tried again. Is the engine up, and may registrator read its socket?',

@@ -1,23 +1,24 @@
 import { compact } from '../lib/compact.ts';
 import { hostPort } from '../lib/host-port.ts';
-import type { Logger } from '../lib/log/index.ts';
+import { type Logger, type Problems, problemsOf } from '../lib/log/index.ts';
 import { quote } from '../lib/quote.ts';
 import { ConflictError, type Entry, type Others, RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
 import type { WantedEntry } from './claim-table.ts';
 import type { Action } from './status.ts';
 
-/** How many conflicts are remembered, so as to tell of each once. */
+/** How many failed keys are remembered. */
 const MEMORY = 10_000;
+/** Containers that a line on a conflict names. */
+const NAMED = 5;
 /** Milliseconds between two warnings that services were gone. */
 const LOSS_QUIET = 600_000;
 
 /** What a reconciler has to say: each thing once, as a sentence for the person who reads the log. */
 export class ReconcilerLog {
   readonly #log: Logger;
-  readonly #conflicts = new Set<string>();
-  /** Names of services that were told of because DNS has them not, or otherwise. */
-  readonly #names = new Set<string>();
+  readonly #problems: Problems;
+  readonly #registry: string;
   /** Until when, by performance.now(), another loss is no news. */
   #quietUntil = 0;
   #toldOfDispute = false;
@@ -28,6 +29,8 @@ export class ReconcilerLog {
 
   constructor(log: Logger, registry: string) {
     this.#log = log.child({ registry });
+    this.#problems = problemsOf(log);
+    this.#registry = registry;
   }
 
   away(error: Error): void {
@@ -60,22 +63,26 @@ export class ReconcilerLog {
       this.#log.info({ ...about(entry, service), health: entry.health ?? 'passing' }, 'health changed');
       return;
     }
-    this.#log.info({ ...about(entry, service), address: hostPort(entry.address, entry.port) }, `${action}ed`);
+    const fields = { ...about(entry, service), address: hostPort(entry.address, entry.port) };
+    this.#note('info', entry, service, fields, `${action}ed`);
   }
 
   /** @param again whether it had failed before */
   failed(action: Action, entry: Entry, service: Service | undefined, error: Error, again: boolean): void {
     const fields = { ...about(entry, service), err: error.message };
     if (!(error instanceof RefusedError)) {
-      const level = again ? 'debug' : 'warn';
-      this.#log[level](fields, `could not ${action} this service; trying again, less often each time`);
+      const message = `could not ${action} this service; trying again, less often each time`;
+      this.#note(again ? 'debug' : 'warn', entry, service, fields, message);
       return;
     }
     const said = this.#said.get(entry.key) === `${action} ${error.message}`;
     if (this.#said.size < MEMORY) this.#said.set(entry.key, `${action} ${error.message}`);
     if (error instanceof ConflictError) this.#inConflict(entry, service, error, said ? 'debug' : 'error');
     else
-      this.#log[said ? 'debug' : 'warn'](
+      this.#note(
+        said ? 'debug' : 'warn',
+        entry,
+        service,
         fields,
         `the registry refuses to ${action} this service: ${sentence(error)} The others go on, and it is tried again later`,
       );
@@ -83,10 +90,25 @@ export class ReconcilerLog {
 
   #inConflict(entry: Entry, service: Service | undefined, error: ConflictError, level: 'debug' | 'error'): void {
     const whose = service === undefined ? '' : ` of container ${service.origin.containerName}`;
-    this.#log[level](
+    this.#note(
+      level,
+      entry,
+      service,
       { ...about(entry, service), holder: error.holder },
       `the service ${entry.name}${whose} is in conflict: ${sentence(error)} It waits, and is registered within a resync once the way is free: give the container another SERVICE_ID, or remove the other entry`,
     );
+  }
+
+  /** Ten lines a minute and container. */
+  #note(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    entry: Entry,
+    service: Service | undefined,
+    fields: Readonly<Record<string, unknown>>,
+    message: string,
+  ): void {
+    const about = `${this.#registry} ${service?.origin.containerId ?? entry.id}`;
+    this.#problems.note({ about, level, fields, message }, this.#log);
   }
 
   /** What failed with the key is over: the next failure is news. */
@@ -114,15 +136,14 @@ export class ReconcilerLog {
 
   /** @param dnsName what finds it; undefined where nothing does */
   otherDnsName({ name, origin }: Service, dnsName: string | undefined): void {
-    if (this.#names.has(name) || this.#names.size > MEMORY) return;
-    this.#names.add(name);
     const advice = 'give it a SERVICE_NAME of letters, digits and dashes, 63 at most';
-    this.#log.warn(
-      { service: name, container: origin.containerName },
+    const fields = { service: name, container: origin.containerName };
+    const message =
       dnsName === undefined
         ? `no DNS name finds services of the name ${quote(name)}: ${advice}`
-        : `services of the name ${quote(name)} are found in DNS as ${dnsName}; for a name of your own ${advice}`,
-    );
+        : `services of the name ${quote(name)} are found in DNS as ${dnsName}; for a name of your own ${advice}`;
+    // By the name: each of many replicas has it.
+    this.#problems.tell({ about: `DNS ${name}`, cause: this.#registry, level: 'warn', fields, message }, this.#log);
   }
 
   /** @param wait milliseconds */
@@ -145,13 +166,11 @@ export class ReconcilerLog {
 
   conflict(key: string, claims: readonly WantedEntry[]): void {
     const names = claims.map(({ service }) => service?.origin.containerName);
-    const conflict = `${key} ${names.join(' ')}`;
-    if (this.#conflicts.has(conflict) || this.#conflicts.size > MEMORY) return;
-    this.#conflicts.add(conflict);
-    this.#log.warn(
-      { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names },
-      `containers ${names.join(' and ')} claim the same entry; ${names[0]}, which started last, has it: give them different SERVICE_ID labels`,
-    );
+    const others = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+    const fields = { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names };
+    const message = `containers ${names.slice(0, NAMED).join(' and ')}${others} claim the same entry; ${names[0]}, which started last, has it: give them different SERVICE_ID labels`;
+    const about = `${this.#registry} ${key}`;
+    this.#problems.tell({ about, cause: names.join(' '), level: 'warn', fields, message }, this.#log);
   }
 
   returned(keys: readonly string[]): void {

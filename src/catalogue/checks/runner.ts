@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError } from '../../lib/as-error.ts';
 import { inTime } from '../../lib/in-time.ts';
-import type { Logger } from '../../lib/log/index.ts';
+import { type Logger, problemsOf } from '../../lib/log/index.ts';
 
 import type { Check, Health, HealthStatus, Service } from '../../services/index.ts';
 import { checkContent } from '../content.ts';
@@ -42,7 +42,6 @@ export class CheckRunner {
   readonly #slots = { answered: new Slots(CONCURRENCY, OF_ONE), silent: new Slots(CONCURRENCY, OF_ONE) };
   readonly #running = new Map<string, Running>();
   readonly #stopped = new AbortController();
-  #toldOfScripts = false;
 
   /** @param anyAddress whether checks may go where a label says, and not to their own container or this host alone */
   constructor(store: Store, log: Logger, anyAddress = false) {
@@ -132,20 +131,28 @@ export class CheckRunner {
   }
 
   /** A check goes where it is told, and what it finds is shown: a label aims it at nothing but its own container. */
-  #refuse({ id, name, address, origin }: Service): void {
-    const output = `no check is made of ${address}, which is neither the container's address nor this host's; --check-any-address allows it`;
-    this.#store.setCheck(id, 'critical', output);
-    this.#log.warn({ service: name, id, container: origin.containerName }, output);
+  #refuse(service: Service): void {
+    const output = `no check is made of ${service.address}, which is neither the container's address nor this host's; --check-any-address allows it`;
+    this.#store.setCheck(service.id, 'critical', output);
+    this.#tell(service, output);
   }
 
-  #tellOfScript({ id, name, origin }: Service): void {
-    const fields = { service: name, id, container: origin.containerName };
-    const level = this.#toldOfScripts ? 'debug' : 'warn';
-    this.#toldOfScripts = true;
-    this.#log[level](
-      fields,
+  #tellOfScript(service: Service): void {
+    this.#tell(
+      service,
       'the embedded catalogue runs no script checks, so this service counts as passing; use SERVICE_CHECK_HTTP, _TCP or _GRPC, or a HEALTHCHECK in the image',
     );
+  }
+
+  #tell({ id, name, origin }: Service, message: string): void {
+    const fields = { service: name, id, container: origin.containerName };
+    problemsOf(this.#log).tell({
+      about: origin.containerId,
+      cause: `${id} ${message}`,
+      level: 'warn',
+      fields,
+      message,
+    });
   }
 }
 

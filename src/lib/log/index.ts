@@ -7,3 +7,4 @@ export {
   type LogLevel,
   printable,
 } from './logger.ts';
+export { Problems, problemsOf } from './problems.ts';

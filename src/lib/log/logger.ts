@@ -1,4 +1,5 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
+import { cutFields, cutSentence } from './cut.ts';
 import { type Sink, TurnWriter } from './turn-writer.ts';
 
 export type { Logger };
@@ -14,7 +15,17 @@ let stdout: Sink | undefined;
 
 /** Log lines go to stdout, synchronously at the end of the present turn: the last one before an end is never lost. */
 export async function createLogger(level: LogLevel, format: LogFormat): Promise<Logger> {
-  const options = { level, base: null, formatters: { level: (label: string) => ({ level: label }) } };
+  const options: LoggerOptions = {
+    level,
+    base: null,
+    formatters: { level: (label: string) => ({ level: label }), log: cutFields },
+    hooks: {
+      logMethod(args, method) {
+        const [first, ...rest] = args.map((arg) => (typeof arg === 'string' ? cutSentence(arg) : arg));
+        method.call(this, first as string, ...(rest as string[]));
+      },
+    },
+  };
   const human = format === 'human' || (format === 'auto' && process.stdout.isTTY);
   if (!human) {
     stdout ??= new TurnWriter(pino.destination({ fd: 1, sync: true }));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
-import type { Logger } from '../../lib/log/index.ts';
+import { type Logger, problemsOf } from '../../lib/log/index.ts';
 import { type Check, type Health, PAUSED, parseDuration, type Service } from '../../services/index.ts';
 import { each, Findings, holderOf, markIn, ownerMark, ownership, withoutMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
@@ -68,7 +68,6 @@ class Consul implements Registry {
   #known = new Map<string, Known>();
   /** What was known of those that the last reading no longer had. */
   #gone: ReadonlyMap<string, Known> = new Map();
-  readonly #told = new Set<string>();
 
   constructor({ client, name, hasToken }: ConsulConnection, { owner, log }: RegistryContext) {
     this.#client = client;
@@ -326,10 +325,10 @@ class Consul implements Registry {
   }
 
   #tellOnce(service: Service, reason: string): void {
-    const line = `${service.id}: ${reason}`;
-    if (this.#told.has(line) || this.#told.size > 10_000) return;
-    this.#told.add(line);
-    this.#log.warn({ registry: this.name, container: service.origin.containerName, service: service.name }, reason);
+    const { containerId, containerName: container } = service.origin;
+    const fields = { registry: this.name, container, service: service.name };
+    const cause = `${this.name} ${service.id} ${reason}`;
+    problemsOf(this.#log).tell({ about: containerId, cause, level: 'warn', fields, message: reason });
   }
 }
 
