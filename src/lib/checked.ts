@@ -17,3 +17,13 @@ export function checked<S extends v.GenericSchema>(schema: S, value: unknown, co
   const place = issue === undefined ? null : v.getDotPath(issue);
   throw new WrongShapeError(`${complaint}: ${place ?? 'it'} should be ${issue?.expected ?? 'valid'}`);
 }
+
+/** What the text says in JSON. @returns undefined where it is no JSON, or not of the schema's shape */
+export function parsed<S extends v.GenericSchema>(schema: S, text: string): v.InferInput<S> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return v.is(schema, value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { checked } from '../../lib/checked.ts';
 import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import { type Logger, problemsOf } from '../../lib/log/index.ts';
@@ -14,6 +15,7 @@ import {
   RefusedError,
   type Registry,
 } from '../registry.ts';
+import { AGENT_CHECKS, AGENT_SERVICE, AGENT_SERVICES, type AgentService, NO_CONSUL } from './answers.ts';
 import { type ConsulConnection, consulClient } from './client.ts';
 
 /** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
@@ -22,25 +24,6 @@ const CONCURRENCY = 8;
 /** Consul's agent API (`/v1/agent`), for `consul://`, `consul-tls://` and `consul-unix://`. */
 export async function consul(uri: string, context: RegistryContext): Promise<Registry> {
   return new Consul(consulClient(uri, context.env), context);
-}
-
-interface AgentService {
-  readonly ID: string;
-  readonly Service: string;
-  readonly Tags: readonly string[] | null;
-  readonly Meta: Readonly<Record<string, string>> | null;
-  readonly Port: number;
-  readonly Address: string;
-  readonly EnableTagOverride?: boolean;
-}
-
-interface AgentCheck {
-  readonly CheckID: string;
-  readonly Name: string;
-  readonly ServiceID: string;
-  readonly Status: Health['status'];
-  /** For maintenance mode: its reason. */
-  readonly Notes: string;
 }
 
 interface Known {
@@ -175,16 +158,18 @@ class Consul implements Registry {
   }
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
-    const [{ data: services }, { data: checks }] = await Promise.all([
-      this.#client.get<Record<string, AgentService>>('/v1/agent/services', { signal }),
-      this.#client.get<Record<string, AgentCheck>>('/v1/agent/checks', { signal }),
+    const [services, checks] = await Promise.all([
+      this.#client.get<unknown>('/v1/agent/services', { signal }),
+      this.#client.get<unknown>('/v1/agent/checks', { signal }),
     ]);
     const findings = new Findings(this.#owner);
     this.#checked.clear();
     this.#maintenance.clear();
     const critical = new Set<string>();
     const reported = new Map<string, Health['status']>();
-    for (const { CheckID, ServiceID, Status, Name, Notes } of Object.values(checks)) {
+    for (const { CheckID, ServiceID, Status, Name, Notes } of Object.values(
+      checked(AGENT_CHECKS, checks.data, NO_CONSUL),
+    )) {
       if (CheckID === checkId(ServiceID)) {
         this.#checked.add(ServiceID);
         if (Status === 'critical') critical.add(ServiceID);
@@ -194,7 +179,7 @@ class Consul implements Registry {
       // The state of any other check is the agent's or the application's affair; other maintenance is an operator's word.
       if (isOurMaintenance || (Name === DOCKER_CHECK && !reported.has(ServiceID))) reported.set(ServiceID, Status);
     }
-    for (const service of Object.values(services)) {
+    for (const service of Object.values(checked(AGENT_SERVICES, services.data, NO_CONSUL))) {
       const { ID, Service, Address, Port, Meta: held } = service;
       const meta = this.#checkless.has(ID) ? withoutRefusal(held ?? {}) : (held ?? {});
       const entry = {
@@ -281,7 +266,7 @@ class Consul implements Registry {
   async #look(id: string, signal: AbortSignal): Promise<AgentService | undefined> {
     try {
       const path = `/v1/agent/service/${encodeURIComponent(id)}`;
-      return (await this.#client.get<AgentService>(path, { signal })).data;
+      return checked(AGENT_SERVICE, (await this.#client.get<unknown>(path, { signal })).data, NO_CONSUL);
     } catch (error) {
       if (!(error instanceof HttpStatusError)) throw error;
       if (error.status === 404) return undefined;

@@ -1,10 +1,8 @@
-import * as v from 'valibot';
 import { checked } from '../../lib/checked.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
-
-const CREATED = v.object({ ID: v.string() });
+import { NO_CONSUL, SESSION } from './answers.ts';
 
 /** Seconds (Consul's agent/structs: SessionTTLMin, SessionTTLMax). */
 const MIN_TTL = 10;
@@ -92,7 +90,7 @@ export class ConsulSession {
           "Consul refuses a session, which --ttl needs: the token lacks session:write for the agent's node. Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.",
         );
       });
-    const { ID } = checked(CREATED, data, 'What Consul says of a new session makes no sense');
+    const { ID } = checked(SESSION, data, NO_CONSUL);
     this.#id = ID;
     return ID;
   }

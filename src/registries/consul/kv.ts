@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { checked } from '../../lib/checked.ts';
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
@@ -16,6 +17,7 @@ import {
 } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
 import { ConflictError, type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { KV_PAIRS, KV_TXN, type KvPair, NO_CONSUL } from './answers.ts';
 import { consulClient } from './client.ts';
 import { ConsulSession } from './kv-session.ts';
 
@@ -59,15 +61,6 @@ interface KeyState {
   readonly session: string;
 }
 
-interface KvPair {
-  readonly Key: string;
-  /** In base64; null for an empty one. */
-  readonly Value: string | null;
-  readonly Flags: number;
-  readonly ModifyIndex: number;
-  readonly Session?: string;
-}
-
 interface KvOperation {
   readonly Verb: 'get' | 'cas' | 'lock' | 'unlock' | 'delete-cas';
   readonly Key: string;
@@ -101,7 +94,7 @@ class ConsulKv implements Registry {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    const { data } = await this.#client.get<string>('/v1/status/leader', { signal, timeout: 5_000 });
+    const { data } = await this.#client.get<unknown>('/v1/status/leader', { signal, timeout: 5_000 });
     if (data === '') throw new Error('Consul has no leader now: it takes no keys until its servers elect one.');
   }
 
@@ -133,15 +126,15 @@ class ConsulKv implements Registry {
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
     const path = this.#prefix.split('/').map(encodeURIComponent).join('/');
-    const { data: pairs } = await this.#client
-      .get<readonly KvPair[]>(`/v1/kv/${path}`, { params: { recurse: 'true' }, signal })
+    const { data } = await this.#client
+      .get<unknown>(`/v1/kv/${path}`, { params: { recurse: 'true' }, signal })
       .catch((error: unknown) => {
         if (error instanceof HttpStatusError && error.status === 404) return { data: [] };
         throw error;
       });
     const held = new Map<string, KeyState>();
     const findings = new Findings(this.#owner);
-    for (const pair of pairs) {
+    for (const pair of checked(KV_PAIRS, data, NO_CONSUL)) {
       const entry = this.#asEntry(pair);
       if (entry === undefined || !findings.add(entry, { mark: this.#markOf(pair) })) continue;
       held.set(pair.Key, { index: pair.ModifyIndex, session: pair.Session ?? '' });
@@ -229,11 +222,12 @@ class ConsulKv implements Registry {
   ): Promise<string | undefined> {
     try {
       const body = operations.map((KV) => ({ KV }));
-      const { data } = await this.#client.put<{ Results: readonly { KV: KvPair }[] | null }>('/v1/txn', body, {
+      const { data } = await this.#client.put<unknown>('/v1/txn', body, {
         signal,
       });
+      const { Results } = checked(KV_TXN, data, NO_CONSUL);
       for (const { Key, Verb } of operations) if (Verb === 'delete-cas') this.#held.delete(Key);
-      for (const { KV } of data.Results ?? []) this.#held.set(KV.Key, { index: KV.ModifyIndex, session });
+      for (const { KV } of Results ?? []) this.#held.set(KV.Key, { index: KV.ModifyIndex, session });
       return undefined;
     } catch (error) {
       if (!isRefusal(error)) throw error;
@@ -284,8 +278,8 @@ class ConsulKv implements Registry {
   async #read(key: string, signal: AbortSignal): Promise<KvPair | undefined> {
     const body = [{ KV: { Verb: 'get', Key: key } }];
     try {
-      const { data } = await this.#client.put<{ Results: readonly { KV: KvPair }[] }>('/v1/txn', body, { signal });
-      return data.Results[0]?.KV;
+      const { data } = await this.#client.put<unknown>('/v1/txn', body, { signal });
+      return checked(KV_TXN, data, NO_CONSUL).Results?.[0]?.KV;
     } catch (error) {
       if (!isRefusal(error)) throw error;
       if (/doesn't exist/i.test(words(error))) return undefined;

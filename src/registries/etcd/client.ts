@@ -174,7 +174,7 @@ export class EtcdClient {
       const token = await this.#authenticated(signal);
       try {
         const headers = token === undefined ? {} : { Authorization: token };
-        const answer = await this.#endpoints.request<unknown>({
+        const answer = await this.#endpoints.request({
           method: 'POST',
           url: path,
           data: body,
@@ -210,7 +210,7 @@ export class EtcdClient {
     const body = { name: username, password: await password() };
     try {
       const request = { method: 'POST', url: '/v3/auth/authenticate', data: body, signal: this.#closing.signal };
-      return checked(AUTHENTICATED, await this.#endpoints.request<unknown>(request), NO_ETCD).token;
+      return checked(AUTHENTICATED, await this.#endpoints.request(request), NO_ETCD).token;
     } catch (error) {
       const refusal = asRefusal(error);
       if (!(refusal instanceof EtcdRefusal)) throw refusal;

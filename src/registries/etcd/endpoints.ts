@@ -42,9 +42,9 @@ export class EtcdEndpoints {
    *
    * @throws HttpStatusError with the answer of a member that is well; an Error that lists what is wrong with each of them
    */
-  request<T>(request: EtcdRequest): Promise<T> {
+  request(request: EtcdRequest): Promise<unknown> {
     const failures = new Map<string, string>();
-    return retrying(() => this.#round<T>(request, failures), {
+    return retrying(() => this.#round(request, failures), {
       retries: ROUNDS - 1,
       minTimeout: ROUND_MS,
       factor: 1,
@@ -56,13 +56,13 @@ export class EtcdEndpoints {
   }
 
   /** Asks one member after the other. */
-  async #round<T>(request: EtcdRequest, failures: Map<string, string>): Promise<T> {
+  async #round(request: EtcdRequest, failures: Map<string, string>): Promise<unknown> {
     for (let tried = 0; tried < this.#members.length; tried++) {
       const at = this.#current;
       const member = this.#members[at];
       if (member === undefined) break;
       try {
-        return (await member.client.request<T>(request)).data;
+        return (await member.client.request<unknown>(request)).data;
       } catch (error) {
         request.signal.throwIfAborted();
         if (error instanceof HttpStatusError && !isUnwell(error)) throw error;

@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import { parsed } from '../../lib/checked.ts';
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import type { Service } from '../../services/index.ts';
 import { decodeSegment, encodeSegment, Findings, holderOf, isOwnId, type Mark, ownership } from '../kit/index.ts';
@@ -48,12 +50,8 @@ function decodePart(part: string): string {
 }
 
 /** Who wrote a key, in the claim beside it. CoreDNS, which may come across it, takes JSON without a `host` for no record. */
-interface Claim {
-  readonly owner: string;
-  readonly engine: string;
-  readonly name: string;
-  readonly id: string;
-}
+const CLAIM = v.object({ owner: v.string(), engine: v.string(), name: v.string(), id: v.string() });
+type Claim = v.InferInput<typeof CLAIM>;
 
 export const claimKey = (layout: Layout, key: string) => `${layout.claims}/${encodeSegment(key)}`;
 export const claimedKey = (layout: Layout, claimKey: string) => decodeSegment(claimKey.slice(layout.claims.length + 1));
@@ -62,15 +60,7 @@ export function claimValue({ host, engine }: Owner, { name, id }: Pick<Service, 
   return JSON.stringify({ owner: host, engine, name, id } satisfies Claim);
 }
 
-function parseClaim(value: string): Claim | undefined {
-  try {
-    const { owner, engine, name, id } = JSON.parse(value) as Record<string, unknown>;
-    const texts = [owner, engine, name, id].every((text) => typeof text === 'string');
-    return texts ? ({ owner, engine, name, id } as Claim) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+const parseClaim = (value: string): Claim | undefined => parsed(CLAIM, value);
 
 /** A claim is the mark of the key beside it; text that is none marks it as somebody's, and not ours. */
 export function markOf(claim: string | undefined): Mark | undefined {

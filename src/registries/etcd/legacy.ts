@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import { checked } from '../../lib/checked.ts';
 import { HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
 import { each, Findings } from '../kit/index.ts';
@@ -56,6 +58,20 @@ interface KeyNode {
   readonly ttl?: number;
   readonly nodes?: readonly KeyNode[];
 }
+
+const KEY_NODE: v.GenericSchema<KeyNode> = v.object({
+  key: v.exactOptional(v.string()),
+  value: v.exactOptional(v.string()),
+  dir: v.exactOptional(v.boolean()),
+  ttl: v.exactOptional(v.number()),
+  nodes: v.exactOptional(v.array(v.lazy(() => KEY_NODE))),
+});
+const READ = v.object({ node: v.optional(KEY_NODE) });
+const REFUSAL = v.object({
+  errorCode: v.optional(v.number()),
+  message: v.optional(v.string()),
+  cause: v.optional(v.string()),
+});
 
 class EtcdLegacy implements Registry {
   readonly name: string;
@@ -258,24 +274,25 @@ class EtcdLegacy implements Registry {
   async #read(key: string, recursive: boolean, signal: AbortSignal): Promise<KeyNode | undefined> {
     const params = { quorum: 'true', ...(recursive ? { recursive: 'true' } : {}) };
     try {
-      return (await this.#send<{ node?: KeyNode }>('GET', key, params, signal)).node;
+      const answer = await this.#send('GET', key, params, signal);
+      return checked(READ, answer, 'What answers is no etcd v2').node;
     } catch (error) {
       if (codeOf(error) === KEY_NOT_FOUND) return undefined;
       throw error;
     }
   }
 
-  async #send<T>(
+  async #send(
     method: 'GET' | 'PUT' | 'DELETE',
     key: string,
     fields: Readonly<Record<string, string>>,
     signal: AbortSignal,
-  ): Promise<T> {
+  ): Promise<unknown> {
     const path = `/v2/keys${key.split('/').map(encodeURIComponent).join('/') || '/'}`;
     const headers = await this.#headers();
     const what = method === 'PUT' ? { data: new URLSearchParams(fields) } : { params: fields };
     try {
-      return await this.#endpoints.request<T>({ method, url: path, ...what, headers, signal });
+      return await this.#endpoints.request({ method, url: path, ...what, headers, signal });
     } catch (error) {
       throw asRefusal(error, key);
     }
@@ -302,11 +319,7 @@ const codeOf = (error: unknown) => (error instanceof LegacyRefusal ? error.code 
 
 function asRefusal(error: unknown, key: string): unknown {
   if (!(error instanceof HttpStatusError)) return error;
-  const { errorCode, message, cause } = (typeof error.data === 'object' && error.data !== null ? error.data : {}) as {
-    errorCode?: number;
-    message?: string;
-    cause?: string;
-  };
+  const { errorCode, message, cause } = v.is(REFUSAL, error.data) ? error.data : {};
   if (error.status === 401) {
     return new RefusedError(
       `etcd does not let us at ${key} («${message ?? 'unauthorized'}»): set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE, to a user whose role may read and write there.`,

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { parsed } from '../../lib/checked.ts';
 import type { Registry, RegistryContext } from '../registry.ts';
 import { etcdV3 } from './etcd.ts';
 import type { Layout } from './layout.ts';
 import { etcdV2 } from './legacy.ts';
 import { type EtcdTarget, etcdTarget } from './uri.ts';
+
+/** What SkyDNS and CoreDNS read at a key. */
+const RECORD = v.object({ host: v.string(), port: v.number() });
 
 /** `skydns2://host/domain`: SkyDNS, which reads etcd v2. */
 export async function skydns2(uri: string, context: RegistryContext): Promise<Registry> {
@@ -53,12 +58,8 @@ export function skydnsLayout(root: readonly string[], domain: string): Layout {
     dnsName: (serviceName) => `${nameLabel(serviceName)}.${zone}`,
     value: ({ address, port }) => JSON.stringify({ host: address, port }),
     parse: (value) => {
-      try {
-        const { host, port } = JSON.parse(value) as Record<string, unknown>;
-        return typeof host === 'string' && typeof port === 'number' ? { address: host, port } : undefined;
-      } catch {
-        return undefined;
-      }
+      const record = parsed(RECORD, value);
+      return record && { address: record.host, port: record.port };
     },
   };
 }

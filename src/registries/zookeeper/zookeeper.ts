@@ -1,6 +1,8 @@
 import zookeeper from 'node-zookeeper-client';
 import pMap from 'p-map';
+import * as v from 'valibot';
 import { asError } from '../../lib/as-error.ts';
+import { parsed } from '../../lib/checked.ts';
 import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { shortId } from '../../lib/short-id.ts';
 import type { Service } from '../../services/index.ts';
@@ -83,9 +85,19 @@ interface Body {
   readonly PublicPort: number;
   readonly PrivatePort: number;
   readonly ContainerID: string;
-  readonly Tags: readonly string[];
+  readonly Tags?: readonly string[] | null | undefined;
   readonly Attrs: Readonly<Record<string, string>>;
 }
+
+const BODY = v.object({
+  Name: v.string(),
+  IP: v.string(),
+  PublicPort: v.number(),
+  PrivatePort: v.number(),
+  ContainerID: v.string(),
+  Tags: v.nullish(v.array(v.string())),
+  Attrs: v.nullish(v.record(v.string(), v.unknown())),
+});
 
 interface ZNode {
   readonly text: string;
@@ -318,17 +330,12 @@ const exactly = (version: number) => version || Number.MIN_VALUE;
 
 /** Undefined for what registrator cannot have written. */
 function parseBody(text: string): Body | undefined {
-  let found: Partial<Body> | null;
-  try {
-    found = JSON.parse(text) as Partial<Body> | null;
-  } catch {
-    return undefined;
-  }
-  if (typeof found !== 'object' || found === null) return undefined;
-  const { Name, IP, PublicPort, Attrs } = found;
-  if (typeof Name !== 'string' || typeof IP !== 'string' || typeof PublicPort !== 'number') return undefined;
-  const attrs = Object.entries(Attrs ?? {}).filter(([, value]) => typeof value === 'string');
-  return { ...(found as Body), Attrs: Object.fromEntries(attrs) };
+  const found = parsed(BODY, text);
+  if (found === undefined) return undefined;
+  const attrs = Object.entries(found.Attrs ?? {}).filter(
+    (pair): pair is [string, string] => typeof pair[1] === 'string',
+  );
+  return { ...found, Attrs: Object.fromEntries(attrs) };
 }
 
 /** Answers that stay the same until somebody changes something. */
