@@ -1,5 +1,4 @@
-import type { RetryContext } from 'p-retry';
-import { retrying } from '../lib/retrying.ts';
+import pRetry, { type RetryContext } from 'p-retry';
 
 /** Tries until Docker answers, however long that takes, a little less often each time. Rejects on abort only. */
 export function untilAnswered<T>(
@@ -7,7 +6,7 @@ export function untilAnswered<T>(
   signal: AbortSignal,
   onFailure: (failure: RetryContext) => void,
 ): Promise<T> {
-  return retrying(work, {
+  return pRetry(work, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 250,
     maxTimeout: 5_000,

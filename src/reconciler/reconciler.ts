@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
+import pRetry from 'p-retry';
 import { asError } from '../lib/as-error.ts';
 import { batches } from '../lib/batches.ts';
 import { compact } from '../lib/compact.ts';
 import type { Logger } from '../lib/log/index.ts';
-import { retrying } from '../lib/retrying.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
 import {
   BatchError,
@@ -165,7 +165,7 @@ export class Reconciler {
 
   async #connect(first: boolean, signal: AbortSignal): Promise<void> {
     let away = false;
-    await retrying(() => this.registry.connect(signal), {
+    await pRetry(() => this.registry.connect(signal), {
       retries: first ? this.#options.retryAttempts : Number.POSITIVE_INFINITY,
       minTimeout: this.#options.retryIntervalMs,
       maxTimeout: Math.max(LONGEST_WAIT, this.#options.retryIntervalMs),

@@ -1,8 +1,8 @@
 import type { AxiosRequestConfig } from 'axios';
+import pRetry from 'p-retry';
 import { asError } from '../../lib/as-error.ts';
 import { compact } from '../../lib/compact.ts';
 import { HttpClient, HttpStatusError } from '../../lib/http/index.ts';
-import { retrying } from '../../lib/retrying.ts';
 import { firstLoss } from '../kit/index.ts';
 import type { EtcdTarget } from './uri.ts';
 
@@ -44,7 +44,7 @@ export class EtcdEndpoints {
    */
   request(request: EtcdRequest): Promise<unknown> {
     const failures = new Map<string, string>();
-    return retrying(() => this.#round(request, failures), {
+    return pRetry(() => this.#round(request, failures), {
       retries: ROUNDS - 1,
       minTimeout: ROUND_MS,
       factor: 1,

@@ -1,8 +1,8 @@
 import type { Client } from 'node-zookeeper-client';
+import pRetry from 'p-retry';
 import { asError } from '../../lib/as-error.ts';
 import { type HostPort, hostPort } from '../../lib/host-port.ts';
 import { LossSignal } from '../../lib/loss-signal.ts';
-import { retrying } from '../../lib/retrying.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
 import { codeOf, connectionManager, createClient, type Done, knowAllCodes, type SessionId } from './client.ts';
 
@@ -175,7 +175,7 @@ export class ZooKeeperSession {
     const forever = Number.POSITIVE_INFINITY;
     const timing = { retries: forever, minTimeout: 100, maxTimeout: 500, randomize: true };
     const options = { ...timing, signal: this.#closed.signal };
-    await retrying(async () => this.#connection ?? (await this.#open()), options).catch(noop);
+    await pRetry(async () => this.#connection ?? (await this.#open()), options).catch(noop);
   }
 }
 
