@@ -174,7 +174,8 @@ test('critical instances are left out, warnings stay with a weight of 1', () => 
 test('the node has its address, by its own name', () => {
   const store = holding();
   expect(data(ask(store, 'NODE1.node.consul', 'A'))).toEqual(['10.0.0.9']);
-  expect(data(ask(store, 'node1.node.dc1.consul', 'ANY'))).toEqual(['10.0.0.9']);
+  expect(data(ask(store, 'node1.node.dc1.consul', 'ANY')).map(String)).toEqual(['10.0.0.9', 'consul-network-segment=']);
+  expect(data(ask(store, 'node1.node.consul', 'TXT')).map(String)).toEqual(['consul-network-segment=']);
   expect(ask(store, 'node1.node.consul', 'AAAA')).toMatchObject({ rcode: 'NOERROR', answers: [], authorities: [SOA] });
   expect(ask(store, 'node2.node.consul', 'A').rcode).toBe('NXDOMAIN');
   expect(ask(store, 'node1.node.dc2.consul', 'A').rcode).toBe('NXDOMAIN');
@@ -186,9 +187,9 @@ test.each([
   ['redis.service.consul', 'AAAA'],
   ['consul', 'A'],
   ['service.consul', 'A'],
-  ['dc1.consul', 'NS'],
+  ['dc1.consul', 'MX'],
   ['service.dc1.consul', 'A'],
-  ['_tcp.service.consul', 'NS'],
+  ['_tcp.service.consul', 'SRV'],
 ])('%s exists and has no %s', (name, type) => {
   expect(ask(holding({}), name, type)).toMatchObject({ rcode: 'NOERROR', answers: [], authorities: [SOA] });
 });
@@ -224,7 +225,27 @@ test('an address has the names of what is there', () => {
   expect(data(ask(store, '9.0.0.10.in-addr.arpa', 'PTR'))).toEqual(['node1.node.dc1.consul']);
   const six = '5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa';
   expect(data(ask(store, six, 'PTR'))).toEqual(['web.service.dc1.consul']);
-  expect(ask(store, '1.2.3.4.in-addr.arpa', 'PTR').rcode).toBe('REFUSED');
+  expect(ask(store, '1.2.3.4.in-addr.arpa', 'PTR').rcode).toBe('SERVFAIL');
+  expect(ask(store, '10.in-addr.arpa', 'SOA').rcode).toBe('SERVFAIL');
+});
+
+test('whatever the name in the domain, SOA and NS are those of the domain', () => {
+  for (const name of ['consul', 'service.consul', 'redis.service.consul', 'none.consul']) {
+    expect(ask(holding(), name, 'SOA')).toMatchObject({
+      rcode: 'NOERROR',
+      answers: [SOA],
+      authorities: [{ type: 'NS' }],
+    });
+    expect(data(ask(holding(), name, 'NS'))).toEqual(['node1.node.dc1.consul']);
+  }
+});
+
+test('consul is the service of the server that this host stands for, unless a container has the name', () => {
+  expect(data(ask(holding(), 'consul.service.consul', 'A'))).toEqual(['10.0.0.9']);
+  expect(data(ask(holding(), '_consul._tcp.service.consul', 'SRV'))).toMatchObject([
+    { port: 8300, target: 'node1.node.dc1.consul' },
+  ]);
+  expect(data(ask(holding({ name: 'consul' }), 'consul.service.consul', 'A'))).toEqual(['10.0.0.1']);
 });
 
 test('a host name as the address is an alias, given only where there is no address, and one at a time', () => {

@@ -30,6 +30,15 @@ export function answer({ labels, type, class: kind }: Question, store: Store, op
 }
 
 const REFUSED: Answer = { rcode: 'REFUSED', authoritative: false, answers: [], authorities: [], additionals: [] };
+/** Of an address that we do not know, as Consul says it: a resolver asks its next server, or the one asked of forwards. */
+const UNKNOWN_ADDRESS: Answer = { ...REFUSED, rcode: 'SERVFAIL' };
+
+/** What Consul's servers have their own service under. */
+const CONSUL = 'consul';
+/** The port of its servers among themselves; nobody listens there. */
+const CONSUL_PORT = 8300;
+/** The metadata that Consul gives each node; its value is empty outside of Enterprise. */
+const NODE_TEXT = 'consul-network-segment=';
 
 class Answerer {
   readonly #store: Store;
@@ -44,6 +53,8 @@ class Answerer {
     const { domain } = this.#options;
     const asked = readName(labels, domain, this.#store.node.datacenter);
     if (asked === undefined) return this.#reverse(labels, type);
+    // As Consul: whatever the name, these are the domain's.
+    if (type === 'SOA' || type === 'NS') return this.#authority(type);
     switch (asked.kind) {
       case 'apex':
         return this.#apex(type);
@@ -52,9 +63,7 @@ class Answerer {
       case 'none':
         return this.#absent();
       case 'node':
-        return asked.labels.join('.') === this.#store.node.name.toLowerCase()
-          ? this.#found(this.#addresses(this.#store.node.address, type))
-          : this.#absent();
+        return asked.labels.join('.') === this.#store.node.name.toLowerCase() ? this.#node(type) : this.#absent();
       case 'addr':
         return this.#address(asked.labels, type);
       case 'service':
@@ -63,16 +72,28 @@ class Answerer {
   }
 
   #apex(type: string): Answer {
-    const { name } = this.#nodeName();
-    const nameServer: DnsRecord[] = isDnsName(name)
-      ? [{ name: this.#options.domain, type: 'NS', ttl: this.#options.ttl, data: name }]
-      : [];
-    const answers: DnsRecord[] = [];
-    if (type === 'SOA' || type === 'ANY') answers.push(this.#soa());
-    if (type === 'NS' || type === 'ANY') answers.push(...nameServer);
-    if (answers.length === 0) return this.#found([]);
-    const additionals = nameServer.length === 0 ? [] : this.#addresses(this.#store.node.address, 'ANY', name);
-    return { rcode: 'NOERROR', authoritative: true, answers, authorities: [], additionals };
+    if (type !== 'ANY') return this.#found([]);
+    const { answers, authorities, additionals } = this.#authority('SOA');
+    return { ...this.#found([...answers, ...authorities]), additionals };
+  }
+
+  /** Who answers for the domain: this host. */
+  #authority(type: 'SOA' | 'NS'): Answer {
+    const { name, addresses } = this.#nodeName();
+    const { domain, ttl } = this.#options;
+    const nameServers: DnsRecord[] = isDnsName(name) ? [{ name: domain, type: 'NS', ttl, data: name }] : [];
+    const additionals = nameServers.length === 0 ? [] : addresses;
+    if (type === 'NS') return { ...this.#found(nameServers), additionals };
+    return { ...this.#found([this.#soa()]), authorities: nameServers, additionals };
+  }
+
+  #node(type: string): Answer {
+    const text: DnsRecord = { type: 'TXT', ttl: this.#options.ttl, data: NODE_TEXT };
+    const addresses = this.#addresses(this.#store.node.address, type);
+    if (type === 'TXT') return this.#found([text]);
+    if (type === 'ANY') return this.#found([...addresses, text]);
+    const beside = type === 'A' || type === 'AAAA';
+    return { ...this.#found(addresses), additionals: beside ? [text] : [] };
   }
 
   #address(labels: readonly string[], type: string): Answer {
@@ -82,7 +103,9 @@ class Answerer {
 
   #service(labels: readonly string[], type: string): Answer {
     for (const { name, tag } of serviceReadings(labels)) {
-      const instances = this.#store.named(name).filter((instance) => tag === undefined || hasTag(instance, tag));
+      const named = this.#store.named(name);
+      if (named.length === 0 && name === CONSUL && tag === undefined) return this.#consul(type);
+      const instances = named.filter((instance) => tag === undefined || hasTag(instance, tag));
       if (instances.length === 0) continue;
       const healthy = shuffled(
         instances.filter(({ status }) => status !== 'critical'),
@@ -92,6 +115,15 @@ class Answerer {
       return type === 'SRV' ? this.#located(healthy) : this.#found(this.#hosts(healthy, type));
     }
     return this.#hasBelow(labels) ? this.#found([]) : this.#absent();
+  }
+
+  /** The service that a Consul server is itself, on this host. */
+  #consul(type: string): Answer {
+    const { name, addresses } = this.#nodeName();
+    if (type !== 'SRV') return this.#found(this.#addresses(this.#store.node.address, type));
+    if (!isDnsName(name)) return this.#found([]);
+    const data = { priority: 1, weight: 1, port: CONSUL_PORT, target: name };
+    return { ...this.#found([{ type: 'SRV', ttl: this.#options.ttl, data }]), additionals: addresses };
   }
 
   /** Whether a name exists below this one: then it exists too, and "no such name" would deny those below (RFC 8020). */
@@ -172,7 +204,7 @@ class Answerer {
   /** PTR of the node and of services, as Consul answers them; every other name is outside our domain. */
   #reverse(labels: readonly string[], type: string): Answer {
     const address = addressOfReverse(labels);
-    if (address === undefined) return REFUSED;
+    if (address === undefined) return labels.at(-1)?.toLowerCase() === 'arpa' ? UNKNOWN_ADDRESS : REFUSED;
     const { node } = this.#store;
     const names = new Set<string>();
     if (canonical(node.address) === address) names.add(this.#nodeName().name);
@@ -182,7 +214,7 @@ class Answerer {
       }
     }
     const known = [...names].filter(isDnsName);
-    if (known.length === 0) return REFUSED;
+    if (known.length === 0) return UNKNOWN_ADDRESS;
     const asks = type === 'PTR' || type === 'ANY';
     const { ttl } = this.#options;
     const answers: DnsRecord[] = asks ? known.map((data) => ({ type: 'PTR', ttl, data })) : [];

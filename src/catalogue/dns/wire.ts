@@ -19,7 +19,13 @@ export interface Query {
   /** The question's bytes, which the reply repeats as they are. */
   readonly rawQuestion: Buffer;
   /** Where the client speaks EDNS (RFC 6891). */
-  readonly edns?: { readonly udpSize: number; readonly version: number; readonly dnssecOk: boolean };
+  readonly edns?: {
+    readonly udpSize: number;
+    readonly version: number;
+    readonly dnssecOk: boolean;
+    /** The client's network, as a resolver says it (RFC 7871); the reply says it again. */
+    readonly subnet?: Buffer;
+  };
 }
 
 /** A record of an answer. */
@@ -30,6 +36,7 @@ export type DnsRecord = {
   readonly ttl: number;
 } & (
   | { readonly type: 'A' | 'AAAA' | 'CNAME' | 'NS' | 'PTR'; readonly data: string }
+  | { readonly type: 'TXT'; readonly data: string }
   | { readonly type: 'SRV'; readonly data: SrvData }
   | { readonly type: 'SOA'; readonly data: SoaData }
 );
@@ -78,6 +85,7 @@ const AD = 0x0020;
 const CD = 0x0010;
 const OPCODE = 0x7800;
 const DNSSEC_OK = 0x8000;
+const CLIENT_SUBNET = 8;
 /** RFC 1035: a client that says nothing takes this much over UDP. */
 const PLAIN_UDP = 512;
 /** The most that we send over UDP, and what we say that we take: more is cut into fragments on the way (DNS flag day 2020). */
@@ -121,6 +129,7 @@ export function parseQuery(packet: Buffer): Query | Refusal | undefined {
               udpSize: edns.udpPayloadSize,
               version: edns.ednsVersion,
               dnssecOk: (edns.flags & DNSSEC_OK) !== 0,
+              ...subnetOf(edns.options),
             },
           }),
     };
@@ -139,7 +148,7 @@ export function udpLimit({ edns }: Query): number {
  * truncated where they belong to the answer itself (RFC 2181, section 9). Names are compressed.
  */
 export function encodeReply(query: Query, answer: Answer, limit: number): Buffer {
-  const opt = query.edns === undefined ? undefined : optRecord(query.edns.dnssecOk, answer.rcode);
+  const opt = query.edns === undefined ? undefined : optRecord(query.edns, answer.rcode);
   const writer = new Writer(query, limit - (opt?.length ?? 0));
   const answers = writer.section(answer.answers);
   const whole = answers === answer.answers.length;
@@ -172,7 +181,7 @@ export function encodeReply(query: Query, answer: Answer, limit: number): Buffer
  * @param age seconds since it was said
  */
 export function passOn(query: Query, { packet, message }: Reply, age: number, limit: number): Buffer {
-  const opt = query.edns === undefined ? Buffer.alloc(0) : optRecord(query.edns.dnssecOk, 'NOERROR');
+  const opt = query.edns === undefined ? Buffer.alloc(0) : optRecord(query.edns, 'NOERROR');
   const fits = message.end + opt.length <= limit;
   const reply = Buffer.from(packet.subarray(0, fits ? message.end : HEADER + query.rawQuestion.length));
   const [answers, authorities, additionals] = fits ? message.counts : [0, 0, 0];
@@ -291,7 +300,18 @@ function nameInData(record: DnsRecord): { name: string; at: number } | undefined
   return undefined;
 }
 
-function optRecord(dnssecOk: boolean, rcode: Rcode): Buffer {
+/** As it came, but for the length of the network that the answer is for: 0, everybody. Undefined where it is none. */
+function subnetOf(
+  options: readonly { readonly code: unknown; readonly data?: unknown }[],
+): { subnet: Buffer } | object {
+  const data = options.find(({ code }) => code === CLIENT_SUBNET)?.data;
+  if (!Buffer.isBuffer(data) || data.length < 4 || data.length > 20) return {};
+  const subnet = Buffer.from(data);
+  subnet[3] = 0;
+  return { subnet };
+}
+
+function optRecord({ dnssecOk, subnet }: NonNullable<Query['edns']>, rcode: Rcode): Buffer {
   const record: PacketRecord = {
     name: '.',
     type: 'OPT',
@@ -300,7 +320,7 @@ function optRecord(dnssecOk: boolean, rcode: Rcode): Buffer {
     ednsVersion: 0,
     flags: dnssecOk ? DNSSEC_OK : 0,
     flag_do: dnssecOk,
-    options: [],
+    options: subnet === undefined ? [] : [{ code: CLIENT_SUBNET, data: subnet } as never],
   };
   return encode({ type: 'response', additionals: [record] }).subarray(HEADER);
 }

@@ -24,7 +24,8 @@ export class Recursion {
     const answer = { ...own, recursionAvailable: true };
     const alias = aliasOf(query, own);
     if (alias !== undefined) return this.#follow(query, answer, alias, limit);
-    if (own.rcode !== 'REFUSED' || !forwards(query)) return encodeReply(query, answer, limit);
+    const others = own.rcode === 'REFUSED' || own.rcode === 'SERVFAIL';
+    if (!others || !forwards(query)) return encodeReply(query, answer, limit);
     const most = transport === 'udp' ? Math.min(limit, MAX_FORWARDED_UDP) : limit;
     // By UDP the sender may be a lie, and all records of a name many times its question: let it come by TCP.
     if (transport === 'udp' && query.question.type === 'ANY')
