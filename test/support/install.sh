@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl,
-<<<<<<< HEAD
-# sshd, Chromium, dnsmasq, HAProxy, nginx.
-=======
-# sshd, Chromium, dnsmasq, and clients of Consul: HAProxy, nginx, python-consul.
->>>>>>> 1e1f9e4 (Today's clients on memory://, through changes, restarts and an absence of registrator)
+# sshd, Chromium, dnsmasq, HAProxy, nginx, python-consul.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -29,12 +25,8 @@ pkill|procps
 chromium|chromium
 dnsmasq|dnsmasq-base
 haproxy|haproxy
-<<<<<<< HEAD
 nginx|nginx-light
-=======
-/usr/sbin/nginx|nginx-light
 /usr/lib/python3/dist-packages/consul|python3-consul
->>>>>>> 1e1f9e4 (Today's clients on memory://, through changes, restarts and an absence of registrator)
 consul|consul
 '
 
