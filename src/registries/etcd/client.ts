@@ -64,6 +64,10 @@ const TXN = v.object({
 });
 const LEASE = v.object({ ID: v.string(), TTL: v.string() });
 const KEPT_ALIVE = v.object({ result: v.optional(v.object({ TTL: v.optional(v.string()) })) });
+const STREAM_ERROR = v.object({
+  error: v.object({ grpc_code: v.optional(v.number()), message: v.optional(v.string()) }),
+});
+const REFUSAL = v.object({ code: v.number(), message: v.optional(v.string()), error: v.optional(v.string()) });
 const AUTHENTICATED = v.object({ token: v.optional(v.string()) });
 
 /** etcd's v3 API by its JSON gateway (etcd 3.4 and later), with a token where there are credentials. */
@@ -232,21 +236,21 @@ function wantsToken({ code, message }: EtcdRefusal): boolean {
 
 /** An answer that is a stream says in its body, with status 200, what failed. */
 function throwStreamError(answer: unknown): void {
-  const { error } = (answer ?? {}) as { error?: { grpc_code?: number; message?: string } };
-  if (error !== undefined) throw new EtcdRefusal(error.grpc_code ?? 0, error.message ?? 'no reason given');
+  if (!v.is(STREAM_ERROR, answer)) return;
+  const { grpc_code: code = 0, message = 'no reason given' } = answer.error;
+  throw new EtcdRefusal(code, message);
 }
 
 function asRefusal(error: unknown): unknown {
   if (!(error instanceof HttpStatusError)) return error;
-  const data = error.data as { code?: unknown; message?: unknown; error?: unknown } | null;
-  const code = typeof data === 'object' ? data?.code : undefined;
-  const message = data?.message ?? data?.error;
-  if (typeof code !== 'number' || typeof message !== 'string' || code === UNIMPLEMENTED) {
+  const { code, message, error: text } = v.is(REFUSAL, error.data) ? error.data : {};
+  const reason = message ?? text;
+  if (code === undefined || reason === undefined || code === UNIMPLEMENTED) {
     return new Error(
       `What answers speaks no etcd v3 JSON (${error.message}): give the address of etcd 3.4 or later, or use etcd-legacy:// or skydns2:// for the v2 API.`,
     );
   }
-  const words = message.slice(0, 300);
+  const words = reason.slice(0, 300);
   if (code === RESOURCE_EXHAUSTED) {
     return new Error(
       `etcd takes nothing more («${words}»): where its space is used up, compact, defragment and disarm.`,
