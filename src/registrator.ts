@@ -1,4 +1,5 @@
 import { hostname as systemName } from 'node:os';
+import type { Surroundings } from './catalogue/index.ts';
 import {
   ContainerController,
   deriveOptions,
@@ -16,7 +17,7 @@ import type { Logger } from './lib/log/index.ts';
 import type { Observer, Status } from './ops/index.ts';
 
 import { DEFAULTS, type Options } from './options.ts';
-import { DesiredState, Reconciler } from './reconciler/index.ts';
+import { DesiredState, type Difference, Reconciler } from './reconciler/index.ts';
 import { createRegistry, type Registry } from './registries/index.ts';
 import { type DeriveOptions, unknownHostAddress } from './services/index.ts';
 
@@ -31,6 +32,8 @@ export interface Hooks {
   readonly observer?: Observer;
   /** Pages that the embedded catalogue serves beside its own. */
   readonly routes?: readonly HttpRoute[];
+  /** What the embedded catalogue's page shows beside what it holds. */
+  readonly surroundings?: () => Surroundings;
 }
 
 /** Puts the parts together: Docker's containers, the services they mean, and a reconciler for each registry. */
@@ -44,16 +47,23 @@ export class Registrator {
   readonly #reconciling = new AbortController();
   readonly #observer: Observer | undefined;
   readonly #routes: readonly HttpRoute[];
+  readonly #surroundings: (() => Surroundings) | undefined;
   #hostname: string | undefined;
   #controller: ContainerController | undefined;
   #reconcilers: readonly Reconciler[] = [];
   #tasks: readonly Promise<unknown>[] = [];
 
   /** Throws an Error with one sentence when the environment's Docker settings are wrong. Opens nothing yet. */
-  constructor(options: Partial<Options>, env: Environment, log: Logger, { observer, routes = [] }: Hooks = {}) {
+  constructor(
+    options: Partial<Options>,
+    env: Environment,
+    log: Logger,
+    { observer, routes = [], surroundings }: Hooks = {},
+  ) {
     this.#options = { ...DEFAULTS, ...options };
     this.#observer = observer;
     this.#routes = routes;
+    this.#surroundings = surroundings;
     this.#env = env;
     this.#log = log;
     this.#docker = new DockerHost(dockerConnection(env));
@@ -67,6 +77,11 @@ export class Registrator {
   /** This host's name, as it stands in IDs; the system's until Docker has told its own. */
   get hostname(): string {
     return this.#hostname ?? this.#options.hostname ?? systemName();
+  }
+
+  /** What each registry does not hold as it should, in the order of `status.registries`. */
+  get differences(): readonly (readonly Difference[])[] {
+    return this.#reconcilers.map((reconciler) => reconciler.differences());
   }
 
   get status(): Status {
@@ -188,6 +203,7 @@ export class Registrator {
       env: this.#env,
       log: this.#log,
       routes: this.#routes,
+      surroundings: this.#surroundings,
       ttl: this.#options.ttl,
       hostAddress: address,
       catalogue: { ...this.#options.catalogue, httpNames: this.#options.httpNames },

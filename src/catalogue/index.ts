@@ -10,10 +10,12 @@ import { isDnsName } from './dns/name.ts';
 import { DnsServer } from './dns/server.ts';
 import { CatalogueServer } from './http/server.ts';
 import { AddressInUseError, listenError } from './listen.ts';
+import type { Surroundings } from './page/index.ts';
 import { restoreSnapshot, SnapshotWriter } from './snapshot.ts';
 import { Store } from './store.ts';
 
 export { contentOf } from './content.ts';
+export type { Surroundings } from './page/index.ts';
 export type { Change } from './store.ts';
 export { AddressInUseError, Store };
 
@@ -43,6 +45,8 @@ export interface CatalogueOptions extends CatalogueSettings {
   readonly dns?: HostPort;
   /** Pages beside its own, such as metrics. */
   readonly routes?: readonly HttpRoute[];
+  /** What its page shows beside what it holds. */
+  readonly surroundings?: () => Surroundings;
   readonly log: Logger;
 }
 
@@ -116,14 +120,18 @@ export class Catalogue {
   }
 
   async #listenHttp(checks: CheckRunner): Promise<CatalogueServer> {
-    const { http, log, routes = [] } = this.#options;
+    const { http, log, routes = [], surroundings } = this.#options;
     const server = new CatalogueServer(
       this.store,
       compact({
         ...http,
         log,
         routes,
-        domain: this.#options.dns && (this.#options.domain ?? DOMAIN),
+        dns: () => {
+          const port = this.dnsPort;
+          return port === undefined ? undefined : { domain: this.#options.domain ?? DOMAIN, port };
+        },
+        surroundings,
         report: checks.report.bind(checks),
         names: this.#options.httpNames,
       }),

@@ -74,7 +74,7 @@ async function run(options: Options, log: Logger): Promise<number> {
   let registrator: Registrator;
   let closeHttp = async () => {};
   try {
-    const observation = await observe(options, () => registrator.status);
+    const observation = await observe(options, () => registrator);
     registrator = new Registrator(options, process.env, log, observation);
     await registrator.checkRegistries();
     if (options.http !== undefined) {

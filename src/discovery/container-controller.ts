@@ -12,10 +12,17 @@ import { type Logger, type Problems, problemsOf } from '../lib/log/index.ts';
 import { shortId } from '../lib/short-id.ts';
 import { KeyedQueue } from '../lib/work-queue.ts';
 import type { DesiredState } from '../reconciler/index.ts';
-import { type DeriveOptions, idPrefix, joinedContainer, swarmServiceId } from '../services/index.ts';
+import {
+  type DeriveOptions,
+  type IgnoredPort,
+  idPrefix,
+  joinedContainer,
+  swarmServiceId,
+  unregistered,
+} from '../services/index.ts';
 import { Drains } from './drains.ts';
 import { ServiceResolver } from './service-resolver.ts';
-import type { ContainerObserver, DockerStatus } from './status.ts';
+import type { ContainerObserver, DockerStatus, UnregisteredContainer } from './status.ts';
 
 export interface ContainerControllerOptions {
   readonly derive: DeriveOptions;
@@ -56,6 +63,8 @@ export class ContainerController {
   readonly #unanswered = new Map<string, string>();
   readonly #drains = new Drains((id, seconds) => this.#undrain(id, seconds));
   readonly #problems: Problems;
+  /** By container ID. */
+  readonly #unregistered = new Map<string, UnregisteredContainer>();
   /** Why containers wait for the host's address, by ID. */
   readonly #waiting = new Map<string, string>();
 
@@ -88,7 +97,13 @@ export class ContainerController {
   get status(): DockerStatus {
     const { connected, connections } = this.#watcher;
     const [waits] = this.#waiting.values();
-    return { connected, streams: connections, complete: this.#desired.complete, ...(waits && { waits }) };
+    return {
+      connected,
+      streams: connections,
+      complete: this.#desired.complete,
+      unregistered: [...this.#unregistered.values()],
+      ...(waits && { waits }),
+    };
   }
 
   /** The host has other addresses: every container is looked at again. */
@@ -187,6 +202,7 @@ export class ContainerController {
     for (const { level, message } of derivation.notices) {
       this.#problems.tell({ about: id, cause: message, level, fields, message });
     }
+    this.#noteUnregistered(snapshot, unregistered(derivation));
     const { services, waits } = derivation;
     if (waits === undefined) this.#waiting.delete(id);
     else this.#waiting.set(id, waits);
@@ -200,6 +216,14 @@ export class ContainerController {
     const other = joinedContainer(snapshot);
     if (other !== undefined) this.#joiners.set(other, (this.#joiners.get(other) ?? new Set()).add(Id));
     if (this.#options.derive.swarm && swarmServiceId(snapshot) !== undefined) this.#tasks.add(Id);
+  }
+
+  #noteUnregistered({ Id, Name, Config, State }: ContainerSnapshot, ports: readonly IgnoredPort[]): void {
+    if (ports.length === 0 || State?.Running !== true) this.#unregistered.delete(Id);
+    else {
+      const container = { containerId: Id, containerName: containerName(Name), image: Config?.Image ?? '', ports };
+      this.#unregistered.set(Id, container);
+    }
   }
 
   /** The services of a failed container stay for the TTL, or as long as the container does. */
@@ -233,6 +257,7 @@ export class ContainerController {
     this.#unretain(id);
     this.#drains.forget(id);
     this.#problems.forget(id);
+    this.#unregistered.delete(id);
     this.#waiting.delete(id);
     this.#tasks.delete(id);
     this.#joiners.delete(id);

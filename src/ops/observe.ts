@@ -1,29 +1,37 @@
+import type { Surroundings } from '../catalogue/index.ts';
 import type { ContainerEvent } from '../docker/index.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Action } from '../reconciler/index.ts';
 import type { Service } from '../services/index.ts';
 import type { Metrics } from './metrics.ts';
-import type { Observer, Status } from './observer.ts';
+import type { Observer, Overseen, Status } from './observer.ts';
 import { opsRoutes } from './routes.ts';
+import { surroundingsOf } from './surroundings.ts';
 
 export interface Observation {
   readonly observer: Observer;
   /** Pages on metrics and health. */
   readonly routes: readonly HttpRoute[];
+  /** What the embedded catalogue's page shows beside what it holds. */
+  readonly surroundings: () => Surroundings;
 }
 
 /**
  * Metrics and health. prom-client takes a tenth of a second and 20 MB: it is loaded at once for `--http`, else when
  * somebody first asks the embedded catalogue for `/metrics`, and counts from then on.
  */
-export async function observe({ http }: { readonly http?: unknown }, status: () => Status): Promise<Observation> {
+export async function observe(
+  { http }: { readonly http?: unknown },
+  registrator: () => Pick<Overseen, 'status' | 'differences'>,
+): Promise<Observation> {
+  const status = () => registrator().status;
   const observer = new LateMetrics(status);
   if (http !== undefined) await observer.load();
   const page = async () => {
     const metrics = await observer.load();
     return { status: 200, type: metrics.contentType, body: await metrics.text() };
   };
-  return { observer, routes: opsRoutes(status, page) };
+  return { observer, routes: opsRoutes(status, page), surroundings: () => surroundingsOf(registrator()) };
 }
 
 class LateMetrics implements Observer {

@@ -1,7 +1,7 @@
 import { type HostPort, hostPort } from '../lib/host-port.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Logger } from '../lib/log/index.ts';
-import type { Overseen } from './overview.ts';
+import type { Overseen } from './observer.ts';
 
 /**
  * Serves what `--http` asks for: metrics, health and the page. An HTTP server is loaded for those alone who want one.

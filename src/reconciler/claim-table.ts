@@ -28,6 +28,13 @@ export class ClaimTable {
     for (const [first] of this.#claims.values()) if (first !== undefined) yield first;
   }
 
+  /** Those that want a key that another one has, with that one. */
+  *losers(): Iterable<{ readonly loser: WantedEntry; readonly holder: WantedEntry }> {
+    for (const [holder, ...losers] of this.#claims.values()) {
+      if (holder !== undefined) for (const loser of losers) yield { loser, holder };
+    }
+  }
+
   /** @returns the claims on the key, the one that has it first */
   add(wanted: WantedEntry): readonly WantedEntry[] {
     const key = wanted.entry.key;

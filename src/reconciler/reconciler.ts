@@ -18,11 +18,12 @@ import {
 import type { Service } from '../services/index.ts';
 import { ClaimTable, type WantedEntry } from './claim-table.ts';
 import type { DesiredState } from './desired-state.ts';
+import { difference, lostClaim } from './difference.ts';
 import { Disputes } from './disputes.ts';
 import { Expulsions } from './expulsions.ts';
 import { ReconcilerLog } from './reconciler-log.ts';
 import { retryDelay } from './retry-delay.ts';
-import type { Action, Conflict, RegistryStatus, WriteObserver } from './status.ts';
+import type { Action, Conflict, Difference, RegistryStatus, WriteObserver } from './status.ts';
 
 export interface ReconcilerOptions {
   /** Milliseconds between two readings of the registry; 0 for none. */
@@ -74,6 +75,8 @@ export class Reconciler {
   /** Who holds what we want, by key. */
   readonly #conflicts = new Map<string, string>();
   readonly #expulsions = new Expulsions();
+  /** Why the last write of a key failed, until one succeeds. */
+  readonly #errors = new Map<string, Error>();
   /** Keys that we removed: one that is there again was put back by somebody. */
   readonly #removed = new Set<string>();
 
@@ -104,6 +107,24 @@ export class Reconciler {
       conflicts: [...this.#conflicts].flatMap(([key, holder]) => this.#conflict(key, holder)),
       resyncedAt: this.#resyncedAt,
     });
+  }
+
+  /** What the registry does not hold as it should: looked through when it is asked for. */
+  differences(): readonly Difference[] {
+    const differences: Difference[] = [];
+    for (const key of new Set([...this.#wanted.keys, ...this.#actual.keys()])) {
+      const isMissing = this.#wanted.get(key) !== undefined && !this.#actual.has(key);
+      if (isMissing || this.#difference(key) !== 'none') differences.push(this.#describe(key));
+    }
+    for (const { loser, holder } of this.#wanted.losers()) differences.push(lostClaim(loser, holder));
+    return differences;
+  }
+
+  #describe(key: string): Difference {
+    const error = this.#errors.get(key);
+    const waits = !this.#disputes.mayMend(key, performance.now());
+    const expelled = this.#difference(key) === 'none';
+    return difference(this.#wanted.get(key), this.#actual.get(key)?.entry, { up: this.#up, error, waits, expelled });
   }
 
   /**
@@ -343,6 +364,7 @@ export class Reconciler {
       const wanted = this.#wanted.get(key);
       const actual = this.#actual.get(key);
       const difference = this.#difference(key);
+      if (difference === 'none') this.#errors.delete(key);
       if (difference === 'register' && wanted !== undefined) register.push(wanted);
       if (difference === 'refresh' && wanted !== undefined) refresh.push(wanted);
       if (difference === 'deregister' && actual !== undefined) deregister.push(actual);
@@ -389,6 +411,7 @@ export class Reconciler {
     else this.#actual.set(entry.key, service === undefined ? { entry } : { entry, service });
     if (action === 'register') this.#heed(entry.key);
     this.#conflicts.delete(entry.key);
+    this.#errors.delete(entry.key);
     this.#log.done(action, entry, service);
     this.#observer?.done(this.registry.name, action, service);
   }
@@ -404,6 +427,7 @@ export class Reconciler {
       }
       this.#conflicts.set(key, failure.holder);
     }
+    this.#errors.set(key, failure);
     // What gets no answer may be carried out later: what comes back then is our own doing.
     if (!(failure instanceof RefusedError)) this.#heed(key);
     this.#log.failed(action, entry, service, failure, this.#queue.failuresOf(key) > 0);

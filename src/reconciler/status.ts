@@ -19,6 +19,22 @@ export interface Conflict {
   readonly holder: string;
 }
 
+/** What a registry does not hold as it should, and why. */
+export interface Difference {
+  /** `missing`: not there; `other`: there with another content; `extra`: there and not wanted; `conflict`: somebody else's. */
+  readonly kind: 'missing' | 'other' | 'extra' | 'health' | 'conflict';
+  /** The service's ID, and its name. */
+  readonly id: string;
+  readonly service: string;
+  /** Absent where no container here means it. */
+  readonly containerId?: string;
+  /** Addresses with ports. */
+  readonly wanted?: string;
+  readonly there?: string;
+  /** A sentence that says what happens next. */
+  readonly why: string;
+}
+
 /** Where it stands now with one registry. */
 export interface RegistryStatus {
   readonly name: string;

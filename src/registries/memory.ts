@@ -12,7 +12,7 @@ export async function memory(uri: string, context: MemoryContext): Promise<Regis
   return new Memory(parseMemoryUri(uri), context);
 }
 
-type MemoryContext = Pick<RegistryContext, 'owner' | 'hostAddress' | 'log' | 'routes' | 'catalogue'>;
+type MemoryContext = Pick<RegistryContext, 'owner' | 'hostAddress' | 'log' | 'routes' | 'surroundings' | 'catalogue'>;
 
 export interface MemoryAddress {
   readonly host: string;
@@ -74,7 +74,7 @@ class Memory implements Registry {
 
   constructor(
     { host, httpPort, dnsPort }: MemoryAddress,
-    { owner, hostAddress, log, routes = [], catalogue }: MemoryContext,
+    { owner, hostAddress, log, routes = [], surroundings, catalogue }: MemoryContext,
   ) {
     this.name = `memory://${hostPort(host, httpPort)}`;
     this.#catalogue = new Catalogue(
@@ -85,6 +85,7 @@ class Memory implements Registry {
         http: { host, port: httpPort },
         dns: dnsPort === undefined ? undefined : { host, port: dnsPort },
         routes,
+        surroundings,
         log,
       }),
     );

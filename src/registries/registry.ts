@@ -1,4 +1,4 @@
-import type { CatalogueSettings } from '../catalogue/index.ts';
+import type { CatalogueSettings, Surroundings } from '../catalogue/index.ts';
 import type { Environment } from '../lib/environment.ts';
 import type { HttpRoute } from '../lib/http/route.ts';
 import type { Logger } from '../lib/log/index.ts';
@@ -125,6 +125,8 @@ export interface RegistryContext {
   readonly log: Logger;
   /** Pages for a registry that has an HTTP server of its own. */
   readonly routes?: readonly HttpRoute[];
+  /** What a page of such a registry shows beside what it holds. */
+  readonly surroundings?: () => Surroundings;
 }
 
 /** Throws an Error with one sentence when the URI or the environment is wrong. Opens nothing yet. */

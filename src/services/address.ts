@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { readIpAddress } from '../lib/ip-address.ts';
 import { quote } from '../lib/quote.ts';
 import type { Addresses, Binding, Container, Family, Network } from './container.ts';
-import { fieldText, type PortFields, refuse } from './fields.ts';
+import { fieldText, type PortFields, refuse, sourceOf } from './fields.ts';
 import type { DeriveOptions } from './options.ts';
 import type { Report } from './report.ts';
 
@@ -26,6 +26,12 @@ export function chooseBinding(bindings: readonly Binding[], family: Family): Bin
   return candidates.toSorted((a, b) => rank(a) - rank(b) || a.port - b.port || (a.address < b.address ? -1 : 1))[0];
 }
 
+export interface Found {
+  readonly address: string;
+  /** In words, as in `Sources`. */
+  readonly source: string;
+}
+
 /** What decides on an address beside the flags. */
 export interface Place {
   readonly container: Container;
@@ -41,7 +47,7 @@ export function serviceAddress(
   fields: PortFields,
   options: DeriveOptions,
   report: Report,
-): string | Missing {
+): Found | Missing {
   const byLabel = addressField(fields, report) ?? addressLabel(place.container, options.useIpFromLabel, report);
   if (byLabel !== undefined) return byLabel;
   const ofContainer = place.internal || options.ipFromContainer;
@@ -69,27 +75,27 @@ export function isElsewhere(
 }
 
 /** SERVICE_IP. */
-function addressField(fields: PortFields, report: Report): string | undefined {
+function addressField(fields: PortFields, report: Report): Found | undefined {
   const field = fields.get('ip');
   if (field === undefined || field.value === '') return undefined;
   const address = readAddress(field.value);
-  if (address === undefined) refuse(field, 'neither an IP address nor a host name', report);
-  return address;
+  if (address !== undefined) return { address, source: sourceOf(field) };
+  refuse(field, 'neither an IP address nor a host name', report);
+  return undefined;
 }
 
 /** `--use-ip-from-label`: an address, or one with its network's prefix as in CIDR. */
-function addressLabel(container: Container, label: string | undefined, report: Report): string | undefined {
+function addressLabel(container: Container, label: string | undefined, report: Report): Found | undefined {
   const value = container.labels.get(label ?? '');
   if (label === undefined || value === undefined || value === '') return undefined;
   const cut = value.lastIndexOf('/');
   const address = readAddress(cut === -1 ? value : value.slice(0, cut));
-  if (address === undefined) {
-    report.say(
-      'warn',
-      `the label ${quote(label)} is ${quote(value)}, which is no address; the address is found without it.`,
-    );
-  }
-  return address;
+  if (address !== undefined) return { address, source: `label ${label}` };
+  report.say(
+    'warn',
+    `the label ${quote(label)} is ${quote(value)}, which is no address; the address is found without it.`,
+  );
+  return undefined;
 }
 
 /** Characters of the longest name in DNS. */
@@ -104,12 +110,18 @@ function readAddress(text: string): string | undefined {
   return isName && !/(?:^|\.)\d+\.?$/.test(text) ? text : undefined;
 }
 
-function hostAddress({ internal, binding }: Place, options: DeriveOptions): string | Missing {
+function hostAddress({ internal, binding }: Place, options: DeriveOptions): Found | Missing {
   // On the host's network with --internal the host's address is the container's own, and --ip only the last resort.
-  if (options.ip !== undefined && !internal) return options.ip;
-  if (binding !== undefined && !isWildcard(binding.address)) return binding.address;
+  const { ip } = options;
+  if (ip !== undefined && !internal) return { address: ip, source: '--ip' };
+  if (binding !== undefined && !isWildcard(binding.address)) {
+    return { address: binding.address, source: "the port's binding" };
+  }
   const family = familyOf(binding?.address ?? '', options.ipFamily);
-  return options.hostAddress[family] ?? options.ip ?? { missing: unknownHostAddress(options, family), ofHost: true };
+  const own = options.hostAddress[family];
+  if (own !== undefined) return { address: own, source: "default: this host's" };
+  if (ip !== undefined) return { address: ip, source: '--ip' };
+  return { missing: unknownHostAddress(options, family), ofHost: true };
 }
 
 /** Why the host's address is not known, as the end of a sentence that says what to do. */
@@ -124,10 +136,13 @@ function containerAddress(
   fields: PortFields,
   { network, ipFamily }: DeriveOptions,
   report: Report,
-): string | Missing {
+): Found | Missing {
   const chosen = chosenNetwork(host, fields, network, report);
   const address = chosen === undefined ? defaultAddress(host, ipFamily) : chosen[ipFamily];
-  if (address !== undefined) return address;
+  if (address !== undefined) {
+    const source = chosen === undefined ? "the container's network" : `the network ${chosen.name}`;
+    return { address, source };
+  }
   const other = ipFamily === 4 ? 6 : 4;
   const place = chosen === undefined ? 'in any network' : `in the network ${quote(chosen.name)}`;
   const hasOther = (chosen === undefined ? defaultAddress(host, other) : chosen[other]) !== undefined;

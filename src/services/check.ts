@@ -49,7 +49,7 @@ export function checkOf(
   options: Pick<DeriveOptions, 'dockerHealth' | 'healthTtl'>,
   { report, budget }: Means,
 ): Check | undefined {
-  const kind = KINDS.find((candidate) => isAskedFor(candidate, fields, options.dockerHealth && target.hasHealthcheck));
+  const kind = checkKind(fields, options.dockerHealth && target.hasHealthcheck);
   if (kind === undefined) return undefined;
   try {
     budget.spend((fieldText(fields, `check_${kind}`)?.length ?? 0) / STEP_CHARACTERS);
@@ -67,6 +67,14 @@ export function checkOf(
 
 /** Characters of a check that cost as much as one step: a script's are taken apart for each port. */
 const STEP_CHARACTERS = 4;
+
+/**
+ * Which check is asked for: `http` by `SERVICE_CHECK_HTTP`, and so on.
+ *
+ * @param byDefault whether a HEALTHCHECK counts where nothing is asked for
+ */
+export const checkKind = (fields: PortFields, byDefault: boolean): Kind | undefined =>
+  KINDS.find((candidate) => isAskedFor(candidate, fields, byDefault));
 
 /** Ends the making of a check; the message is the beginning of a sentence. */
 class CheckFault extends Error {}

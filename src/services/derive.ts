@@ -14,6 +14,7 @@ import type { Derivation, DeriveContext, DeriveOptions } from './options.ts';
 import { candidatePorts } from './ports.ts';
 import { Report } from './report.ts';
 import type { Health, Service } from './service.ts';
+import { sourcesOf } from './sources.ts';
 import { asTask, isTask, orchestratorName } from './swarm.ts';
 import { ServiceTags } from './tags.ts';
 
@@ -51,7 +52,7 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
     budget,
     room: new Budget(),
     report,
-    naming: { fallback: orchestratorName(container, options) ?? defaultName(container, context.imageTags), grouped },
+    naming: { ...fallbackName(container, options, context), grouped },
     ids: new ServiceIds(options.hostname, container, grouped, report),
     tags: new ServiceTags({ snapshot, template, fetched: context.fetched ?? new Map(), budget }, report),
     metadata: new Map(),
@@ -132,12 +133,12 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     report.ignore(port.key, unwanted);
     return [];
   }
-  const address = serviceAddress(place, fields, options, report);
-  if (typeof address === 'object') {
-    if (address.ofHost) report.wait(address.missing);
+  const found = serviceAddress(place, fields, options, report);
+  if ('missing' in found) {
+    if (found.ofHost) report.wait(found.missing);
     // Told of once, as an error, for all containers.
-    if (address.ofHost && options.ownNetwork) report.ignore(port.key, address.missing);
-    else report.miss(port.key, address.missing);
+    if (found.ofHost && options.ownNetwork) report.ignore(port.key, found.missing);
+    else report.miss(port.key, found.missing);
     return [];
   }
   const id = ids.give(fields, port);
@@ -145,6 +146,7 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     report.miss(port.key, `its ID would have more than ${MAX_NAME} bytes; set SERVICE_ID to a shorter one`);
     return [];
   }
+  const { address } = found;
   const chosen = numberField(fields, 'port', report);
   const target = { address, port: chosen ?? number };
   const health = dockerHealth(container, initialStatus(fields, report));
@@ -154,13 +156,14 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
     options,
     draft,
   );
+  const said = words(port, fields, draft);
   return [
     {
       id,
       name: serviceName(fields, port, naming, report),
       ...target,
       protocol: port.protocol,
-      ...words(port, fields, draft),
+      ...said,
       ...compact({
         check,
         ttl: options.ttl,
@@ -178,9 +181,32 @@ function service({ port, fields, place, number }: Offer, draft: Draft): readonly
         image: container.image,
         exposedPort: port.number,
         startedAt: container.startedAt,
+        networks: networksOf(place.host),
+        sources: sourcesOf(fields, {
+          address: found.source,
+          name: naming.fallbackSource,
+          internal: place.internal,
+          metaKeys: Object.keys(said.meta),
+          commonTags: draft.tags.hasCommon,
+          healthcheck: options.dockerHealth && health !== undefined,
+        }),
       },
     },
   ];
+}
+
+function fallbackName(container: Container, options: DeriveOptions, { imageTags }: DeriveContext) {
+  const given = orchestratorName(container, options);
+  if (given !== undefined) return { fallback: given, fallbackSource: options.swarm ? '--swarm' : '--compose-names' };
+  const fallback = defaultName(container, imageTags);
+  const ofContainer = fallback === container.name && !container.image.includes(fallback);
+  return { fallback, fallbackSource: `default: the ${ofContainer ? 'container' : 'image'}` };
+}
+
+function networksOf({ networkMode, networks }: Container): readonly string[] {
+  const started = networkMode === 'default' ? 'bridge' : networkMode;
+  const others = networks.map(({ name }) => name).filter((name) => name !== started);
+  return others.length === networks.length && (others.length > 0 || started === '') ? others : [started, ...others];
 }
 
 /** A container without a HEALTHCHECK counts as ready. */

@@ -8,6 +8,7 @@ import type { Protocol } from './service.ts';
 
 /** What a container says of its services in one label or environment variable, `SERVICE_…`. */
 export interface Field {
+  readonly from: 'label' | 'environment';
   /** As written, `SERVICE_80_NAME`. */
   readonly key: string;
   /** Lower case, without `SERVICE_` and the port: `name`. */
@@ -42,19 +43,19 @@ export class ServiceFields {
 
   constructor({ labels, environment }: Container, report: Report) {
     const strays: string[] = [];
-    const read = (source: ReadonlyMap<string, string>): Field[] => {
+    const read = (source: ReadonlyMap<string, string>, from: Field['from']): Field[] => {
       const keys = [...source.keys()].filter((key) => key.startsWith(PREFIX));
       report.leaveOut(keys.splice(MAX_FIELDS), `beyond the ${MAX_FIELDS} keys that count`);
       // Upper and lower case may name one field twice: the one in capitals counts.
       return keys
         .sort((a, b) => (a < b ? 1 : -1))
         .flatMap((key) => {
-          const field = readField(key, source.get(key) ?? '');
+          const field = readField(from, key, source.get(key) ?? '');
           if (field === undefined) strays.push(key);
           return field ?? [];
         });
     };
-    const fields = [...read(environment), ...read(labels)];
+    const fields = [...read(environment, 'environment'), ...read(labels, 'label')];
     this.#ofContainer = withinPairs(byName(fields.filter(({ ports }) => ports === undefined)), report);
     const ofPorts = fields.filter(({ ports }) => ports !== undefined).sort((a, b) => specificity(a) - specificity(b));
     const ranges = ofPorts.filter(isRange);
@@ -96,15 +97,21 @@ export class ServiceFields {
 }
 
 /** @returns undefined where the key names no field */
-function readField(key: string, value: string): Field | undefined {
+function readField(from: Field['from'], key: string, value: string): Field | undefined {
   const path = key.slice(PREFIX.length).toLowerCase();
   const [, first, last, rest] = /^(\d+)(?:-(\d+))?_(.*)$/s.exec(path) ?? [];
-  if (first === undefined) return path === '' ? undefined : { key, name: path, value };
+  if (first === undefined) return path === '' ? undefined : { from, key, name: path, value };
   const [, protocol, field] = /^(tcp|udp|sctp)_(.*)$/s.exec(rest ?? '') ?? [];
   const name = field ?? rest;
   if (!name) return undefined;
   const ports = { first: portNumber(first) ?? 0, last: portNumber(last ?? first) ?? 0 };
-  return { key, name, value, ports: protocol === undefined ? ports : { ...ports, protocol: protocol as Protocol } };
+  return {
+    from,
+    key,
+    name,
+    value,
+    ports: protocol === undefined ? ports : { ...ports, protocol: protocol as Protocol },
+  };
 }
 
 function concerns({ ports }: Field, { number, protocol }: ContainerPort): boolean {
@@ -122,6 +129,9 @@ const keysOf = (fields: readonly Field[]) => fields.map(({ key }) => key);
 
 /** Of two of one name, the later. */
 const byName = (fields: readonly Field[]): PortFields => new Map(fields.map((field) => [field.name, field]));
+
+/** Where a field was found, as in `Sources`: `label SERVICE_NAME`, `environment SERVICE_80_TAGS`. */
+export const sourceOf = ({ from, key }: Field) => `${from} ${key}`;
 
 /** The field's value; undefined where it is missing or empty. */
 export function fieldText(fields: PortFields, name: string): string | undefined {

@@ -2,6 +2,7 @@ export { parseTagTemplate, type TagTemplate, TemplateSyntaxError } from '../temp
 export { unknownHostAddress } from './address.ts';
 export { joinedContainer } from './container.ts';
 export { derive } from './derive.ts';
+export { describeCheck } from './describe-check.ts';
 export { parseDuration } from './duration.ts';
 export { PAUSED } from './health.ts';
 export { idPrefix } from './id.ts';
@@ -9,3 +10,4 @@ export { needsImageTags } from './name.ts';
 export type * from './options.ts';
 export type * from './service.ts';
 export { swarmServiceId } from './swarm.ts';
+export { unregistered } from './unregistered.ts';

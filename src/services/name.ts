@@ -9,6 +9,8 @@ import type { Report } from './report.ts';
 export interface Naming {
   /** The image's base name. */
   readonly fallback: string;
+  /** Where that comes from, in words. */
+  readonly fallbackSource: string;
   /** Whether the container offers more than one port: its services then need the port in their names. */
   readonly grouped: boolean;
 }

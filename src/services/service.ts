@@ -52,7 +52,16 @@ interface Origin {
   readonly exposedPort: number;
   /** Milliseconds since the epoch at which the container started; 0 where Docker does not say. */
   readonly startedAt: number;
+  /** Names of the networks that the container is in, the one it was started in first. */
+  readonly networks?: readonly string[];
+  readonly sources?: Sources;
 }
+
+/**
+ * Where each field of a service was found, in words: `label SERVICE_NAME`, `--ip`, `default: the image`. By field; one of
+ * the metadata as `meta.<key>`.
+ */
+export type Sources = Readonly<Record<string, string>>;
 
 /** Durations are Go duration strings that Consul accepts (`10s`, `1m30s`). */
 export type Check = (

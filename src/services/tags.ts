@@ -32,6 +32,11 @@ export class ServiceTags {
   /** URLs that `--tags` asks for and that were not fetched yet. */
   readonly fetches: readonly string[];
 
+  /** Whether `--tags` gives any. */
+  get hasCommon(): boolean {
+    return this.#common.length > 0;
+  }
+
   constructor({ snapshot, template, fetched, budget }: Source, report: Report) {
     this.#report = report;
     this.#budget = budget;

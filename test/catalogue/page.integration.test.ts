@@ -3,8 +3,7 @@ import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Catalogue } from '../../src/catalogue/index.ts';
-import type { Row } from '../../src/catalogue/page/board.ts';
-import { type Board, followStore, pageRoutes } from '../../src/catalogue/page/index.ts';
+import { type Board, followStore, pageRoutes, type Row } from '../../src/catalogue/page/index.ts';
 import { Store } from '../../src/catalogue/store.ts';
 import type { HttpServer } from '../../src/lib/http-server.ts';
 import { opsServer } from '../../src/ops/http.ts';
@@ -21,7 +20,7 @@ beforeEach(async () => {
   store = new Store({ name: 'node1', address: '10.0.0.9' });
   const following = new AbortController();
   stop.push(following);
-  board = followStore(store, 'consul', following.signal);
+  board = followStore(store, () => ({ domain: 'consul', port: 8600 }), following.signal);
   server = opsServer([], pageRoutes(board));
   await server.listen('127.0.0.1', 0);
   base = `http://127.0.0.1:${server.port}`;
@@ -74,7 +73,7 @@ test('the page and its parts are served with a policy that asks nobody else for 
     const { headers } = response;
     expect([path, response.status, headers.get('content-type')]).toEqual([path, 200, type]);
     expect(headers.get('content-security-policy')).toBe(
-      "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(await response.text()).not.toMatch(/https?:\/\/(?!www\.w3\.org)/);
@@ -92,7 +91,8 @@ test('the stream begins with all there is, and goes on with what changed', async
   expect(messages[0]).toMatchObject({
     all: true,
     node: 'node1',
-    domain: 'consul',
+    catalogue: true,
+    dns: { domain: 'consul', port: 8600 },
     gone: [],
     rows: [
       {
@@ -103,7 +103,9 @@ test('the stream begins with all there is, and goes on with what changed', async
         protocol: 'tcp',
         tags: ['x'],
         health: 'critical',
-        output: 'No check has answered yet.',
+        checks: [{ what: 'ttl 1h', status: 'critical', output: 'No check has answered yet.' }],
+        exposedPort: 6379,
+        healthSince: expect.closeTo(Date.now(), -5),
         container: 'redis',
         containerId: 'redis-000000',
         image: 'redis',
@@ -117,19 +119,7 @@ test('the stream begins with all there is, and goes on with what changed', async
   store.remove('a');
   await eventually(() => messages.length === 2);
   expect(messages[1]).toMatchObject({ rows: [{ key: 'b', health: 'none' }], gone: ['a'] });
-  expect(messages[1]?.recent.map(({ kind }) => kind)).toEqual(['deregistered', 'registered', 'passing', 'registered']);
-});
-
-test('a registration tells how long after the start of its container it came, where it is that soon', () => {
-  const origin = (ago: number) => ({ ...service().origin, startedAt: ago === 0 ? 0 : Date.now() - ago });
-  store.put(service({ id: 'new', origin: origin(41) }));
-  store.put(service({ id: 'old', origin: origin(3_600_000) }));
-  store.put(service({ id: 'unknown', origin: origin(0) }));
-  store.put(service({ id: 'ahead', origin: origin(-5_000) }));
-  const [ahead, unknown, old, fresh] = board.recent;
-  expect(fresh?.after).toBeGreaterThanOrEqual(41);
-  expect(fresh?.after).toBeLessThan(1_000);
-  expect([ahead?.after, unknown?.after, old?.after]).toEqual([undefined, undefined, undefined]);
+  expect(messages[1]?.recent.map(({ kind }) => kind)).toEqual(['gone', 'up', 'passing', 'up']);
 });
 
 test('what comes from the snapshot is marked until it is confirmed, and is no news', () => {
@@ -137,11 +127,11 @@ test('what comes from the snapshot is marked until it is confirmed, and is no ne
   expect(board.row('a')?.fromSnapshot).toBe(true);
   store.put(service({ id: 'a', name: 'web' }));
   expect(board.row('a')?.fromSnapshot).toBe(false);
-  expect(board.recent.map(({ kind }) => kind)).toEqual(['registered']);
+  expect(board.recent).toEqual([]);
 });
 
 test('twenty changes are remembered', () => {
-  for (let i = 0; i < 50; i++) store.put(service({ id: `id-${i}` }));
+  for (let i = 0; i < 50; i++) store.put(service({ id: `id-${i}`, container: `c-${i}` }));
   expect(board.recent).toHaveLength(20);
 });
 

@@ -9,7 +9,7 @@ import { service } from '../support/service.ts';
 
 const CONSUL = 'consul://127.0.0.1:8500';
 const status: Status = {
-  docker: { connected: true, streams: 3, complete: true },
+  docker: { connected: true, streams: 3, complete: true, unregistered: [] },
   registries: [
     { name: CONSUL, up: true, services: 4, queue: 2, failing: 1, conflicts: [], resyncedAt: 1_700_000_000_500 },
   ],
@@ -94,8 +94,11 @@ describe('ready', () => {
   const all = { ...registry, name: CONSUL, up: true, services: 4, queue: 0, failing: 0, conflicts: [] };
   it.each<[Status, string | undefined]>([
     [{ registries: [] }, 'Docker has not answered yet.'],
-    [{ ...status, docker: { connected: false, streams: 1, complete: true } }, 'Docker does not answer'],
-    [{ ...status, docker: { connected: true, streams: 1, complete: false } }, 'Not every container'],
+    [
+      { ...status, docker: { connected: false, streams: 1, complete: true, unregistered: [] } },
+      'Docker does not answer',
+    ],
+    [{ ...status, docker: { connected: true, streams: 1, complete: false, unregistered: [] } }, 'Not every container'],
     [{ ...status, registries: [{ ...all, up: false }] }, `${CONSUL} does not answer`],
     [{ ...status, registries: [{ ...all, queue: 2 }] }, '2 entries wait to be written'],
     [{ ...status, registries: [{ ...all, failing: 1 }] }, undefined],

@@ -11,7 +11,7 @@ async function loadsPromClient(options: string, then: string): Promise<boolean> 
     import Module from 'node:module';
     const { Registrator } = await import('${src}registrator.ts');
     const { observe } = await import('${src}ops/index.ts');
-    const observation = await observe(${options}, () => ({ registries: [] }));
+    const observation = await observe(${options}, () => ({ status: { registries: [] }, differences: [] }));
     new Registrator({}, {}, console, observation);
     ${then}
     console.log(Object.keys(Module._cache).some((file) => file.includes('prom-client')));

@@ -19,6 +19,13 @@ test('a published port becomes a service', () => {
       image: 'redis',
       exposedPort: 6379,
       startedAt: Date.parse('2026-11-25T08:00:00.123Z'),
+      networks: ['bridge'],
+      sources: {
+        name: 'default: the image',
+        id: 'default: host, container and port',
+        address: "default: this host's",
+        port: 'published port',
+      },
     },
   });
 });

@@ -3,7 +3,14 @@ import { type HttpAnswer, type HttpRequest, type HttpRoute, redirect, sentence }
 import { HttpServer } from '../../lib/http-server.ts';
 import type { Logger } from '../../lib/log/index.ts';
 
-import { followStore, pageRoutes } from '../page/index.ts';
+import {
+  type About,
+  type Board,
+  followStore,
+  followSurroundings,
+  pageRoutes,
+  type Surroundings,
+} from '../page/index.ts';
 import type { Store } from '../store.ts';
 import { ENDPOINTS } from './endpoints.ts';
 import { ApiError } from './error.ts';
@@ -16,8 +23,10 @@ export interface CatalogueServerOptions {
   readonly port: number;
   readonly log: Logger;
   readonly routes?: readonly HttpRoute[];
-  /** Where names of services end in DNS, for the page. */
-  readonly domain?: string;
+  /** The DNS server, for the page. */
+  readonly dns?: () => About['dns'];
+  /** What is around the catalogue, for the page. */
+  readonly surroundings?: () => Surroundings;
   readonly report: Report;
   /** What it is called by, beside its addresses, localhost and this host's name. */
   readonly names?: readonly string[];
@@ -39,14 +48,14 @@ export class CatalogueServer {
 
   constructor(store: Store, options: CatalogueServerOptions) {
     this.#options = options;
-    const { routes = [], domain, report, log, names = [] } = options;
+    const { routes = [], report, log, names = [] } = options;
     const api = ENDPOINTS.map(
       (endpoint): HttpRoute => ({
         path: `/v1${endpoint.path}`,
         answer: (request) => answerOf(endpoint, store, request),
       }),
     );
-    const page = pageRoutes(followStore(store, domain, this.#closed.signal));
+    const page = pageRoutes(this.#board(store));
     this.#http = new HttpServer([{ path: '/', answer: front }, ...page, ...routes, ...api, ...reportRoutes(report)], {
       maxBody: MAX_BODY,
       maxConnections: MAX_CONNECTIONS,
@@ -55,6 +64,13 @@ export class CatalogueServer {
       otherwise,
       failed: (error) => failed(error, log),
     });
+  }
+
+  #board(store: Store): Board {
+    const { dns = () => undefined, surroundings } = this.#options;
+    const board = followStore(store, dns, this.#closed.signal);
+    if (surroundings !== undefined) void followSurroundings(board, surroundings, this.#closed.signal);
+    return board;
   }
 
   /** The port that it listens on, once `listen` resolved. */

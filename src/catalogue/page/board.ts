@@ -1,112 +1,122 @@
-import { shortId } from '../../lib/short-id.ts';
-import type { HealthStatus, Protocol, Service } from '../../services/index.ts';
-
-/** One instance, as the page shows it. Whatever stands in it is text from labels and names: never markup. */
-export interface Row {
-  readonly key: string;
-  readonly service: string;
-  readonly address: string;
-  readonly port: number;
-  readonly protocol: Protocol;
-  readonly tags: readonly string[];
-  /** `none`: nothing checks it; `elsewhere`: its registry does. */
-  readonly health: HealthStatus | 'none' | 'elsewhere';
-  /** What the check that makes it so said; empty where it is well. */
-  readonly output: string;
-  readonly container: string;
-  /** Docker's short ID. */
-  readonly containerId: string;
-  readonly image: string;
-  /** Milliseconds since the epoch at which the container started; 0 where Docker does not say. */
-  readonly since: number;
-  /** It is what the snapshot file says; Docker has not confirmed it yet. */
-  readonly fromSnapshot: boolean;
-}
-
-export interface RecentChange {
-  /** `found` and `gone`: in Docker; whether the registries follow, their own state says. */
-  readonly kind: 'registered' | 'deregistered' | 'found' | 'gone' | 'updated' | HealthStatus;
-  readonly container: string;
-  readonly service: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  /** Milliseconds since its container started, where that was what made the change. */
-  readonly after?: number;
-}
+import { type RecentChange, RecentChanges } from './recent.ts';
+import type { Row } from './row.ts';
 
 /** How it stands with a registry, or with Docker. */
 export interface RegistryState {
   readonly name: string;
-  readonly state: 'in sync' | 'catching up' | 'away';
+  readonly state: 'in step' | 'catching up' | 'away';
+  /** Services that it should hold; absent for Docker. */
+  readonly wanted?: number;
+  readonly differences: readonly RegistryDifference[];
+}
+
+/** What a registry does not hold as it should. */
+export interface RegistryDifference {
+  readonly kind: 'missing' | 'other' | 'extra' | 'health' | 'conflict';
+  /** The service's ID and its name. */
+  readonly id: string;
+  readonly service: string;
+  /** Addresses with ports. */
+  readonly wanted?: string;
+  readonly there?: string;
+  /** Why, and what happens next, as a sentence. */
+  readonly why: string;
+}
+
+/** A container that runs, and what of it is not registered. */
+export interface Unregistered {
+  readonly container: string;
+  readonly containerId: string;
+  readonly image: string;
+  readonly ports: readonly { readonly port: string; readonly reason: string }[];
+}
+
+/** What registrator knows of the host beside the services. */
+export interface Surroundings {
+  readonly registries: readonly RegistryState[];
+  readonly unregistered: readonly Unregistered[];
 }
 
 export interface About {
   /** This host. */
   readonly node: string;
-  /** Where names of services end in DNS: `redis.service.<domain>`. Absent: there is no DNS here. */
-  readonly domain?: string;
+  /** Whether the page is the embedded catalogue's, with Consul's API beside it. */
+  readonly catalogue: boolean;
+  /** The DNS server that knows the services; absent where there is none here. */
+  readonly dns?: { readonly domain: string; readonly port: number };
 }
 
-const RECENT = 20;
-/** A container that runs for longer, in milliseconds, was found, not just started. */
-const JUST_STARTED = 60_000;
+/** Since when it stands like this, in milliseconds since the epoch. */
+type Since = { readonly since: number };
+
+const NOWHERE: Surroundings = { registries: [], unregistered: [] };
 
 /** What the page shows, and who watches it. Knows nothing of where it comes from. */
 export class Board {
-  #about: About;
-  readonly #rows = new Map<string, Row>();
-  #recent: readonly RecentChange[] = [];
-  #registries: readonly RegistryState[] = [];
+  readonly #about: () => About;
+  readonly #rows = new Map<string, Row & { readonly healthSince: number }>();
+  readonly #recent = new RecentChanges();
+  #surroundings = NOWHERE;
+  #registries: readonly (RegistryState & Since)[] = [];
   readonly #listeners = new Set<(key: string | undefined) => void>();
 
-  constructor(about: About) {
+  constructor(about: () => About) {
     this.#about = about;
   }
 
   get about(): About {
-    return this.#about;
+    return this.#about();
   }
-  get rows(): Iterable<Row> {
+  get rows(): Iterable<Row & { readonly healthSince: number }> {
     return this.#rows.values();
   }
   /** The latest changes, the last one first. */
   get recent(): readonly RecentChange[] {
-    return this.#recent;
+    return this.#recent.all;
   }
-  get registries(): readonly RegistryState[] {
+  get registries(): readonly (RegistryState & Since)[] {
     return this.#registries;
+  }
+  get unregistered(): readonly Unregistered[] {
+    return this.#surroundings.unregistered;
   }
   /** How many watch. */
   get watchers(): number {
     return this.#listeners.size;
   }
 
-  row(key: string): Row | undefined {
+  row(key: string): (Row & { readonly healthSince: number }) | undefined {
     return this.#rows.get(key);
   }
 
-  setAbout(about: About): void {
-    this.#about = about;
-    this.#tell();
-  }
-
-  put(row: Row, change?: RecentChange['kind']): void {
-    this.#rows.set(row.key, row);
-    this.#note(row, change);
+  /** @param news false for what was there before anybody could see it happen */
+  put(row: Row, news = true): void {
+    const before = this.#rows.get(row.key);
+    const now = Date.now();
+    const healthSince = before?.health === row.health ? before.healthSince : now;
+    const after = { ...row, healthSince };
+    if (JSON.stringify(before) === JSON.stringify(after)) return;
+    this.#rows.set(row.key, after);
+    if (news) this.#recent.note(before, row, now);
     this.#tell(row.key);
   }
 
-  remove(key: string, change?: RecentChange['kind']): void {
+  remove(key: string): void {
     const row = this.#rows.get(key);
     if (row === undefined) return;
     this.#rows.delete(key);
-    this.#note(row, change);
+    this.#recent.note(row, undefined, Date.now());
     this.#tell(key);
   }
 
-  setRegistries(registries: readonly RegistryState[]): void {
-    if (JSON.stringify(registries) === JSON.stringify(this.#registries)) return;
-    this.#registries = registries;
+  setSurroundings(surroundings: Surroundings): void {
+    if (JSON.stringify(surroundings) === JSON.stringify(this.#surroundings)) return;
+    const now = Date.now();
+    this.#registries = surroundings.registries.map((registry) => {
+      const before = this.#registries.find(({ name }) => name === registry.name);
+      return { ...registry, since: before?.state === registry.state ? before.since : now };
+    });
+    this.#surroundings = surroundings;
     this.#tell();
   }
 
@@ -117,32 +127,7 @@ export class Board {
     signal.addEventListener('abort', () => this.#listeners.delete(listener), { once: true });
   }
 
-  #note({ container, service, since }: Row, kind: RecentChange['kind'] | undefined): void {
-    if (kind === undefined) return;
-    const at = Date.now();
-    const after = at - since;
-    const started = (kind === 'registered' || kind === 'found') && since > 0 && after >= 0 && after < JUST_STARTED;
-    const change = { kind, container, service, at, ...(started ? { after } : {}) };
-    this.#recent = [change, ...this.#recent].slice(0, RECENT);
-  }
-
   #tell(key?: string): void {
     for (const listener of [...this.#listeners]) listener(key);
   }
-}
-
-/** The part of a row that a service itself says. */
-export function rowOf(service: Service): Omit<Row, 'key' | 'health' | 'output' | 'fromSnapshot'> {
-  const { name, address, port, protocol, tags, origin } = service;
-  return {
-    service: name,
-    address,
-    port,
-    protocol,
-    tags,
-    container: origin.containerName,
-    containerId: shortId(origin.containerId),
-    image: origin.image,
-    since: origin.startedAt,
-  };
 }

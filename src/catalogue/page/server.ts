@@ -1,20 +1,27 @@
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { type HttpAnswer, type HttpRoute, redirect, sentence } from '../../lib/http/route.ts';
-import type { Board, Row } from './board.ts';
+import type { Board } from './board.ts';
+import { changes, everything } from './message.ts';
 
 /** The page's own files, shipped as they are. */
 const FILES = [
   ['', 'index.html', 'text/html; charset=utf-8'],
   ['page.css', 'page.css', 'text/css; charset=utf-8'],
   ['page.js', 'page.js', 'text/javascript; charset=utf-8'],
+  ['details.js', 'details.js', 'text/javascript; charset=utf-8'],
+  ['dom.js', 'dom.js', 'text/javascript; charset=utf-8'],
+  ['model.js', 'model.js', 'text/javascript; charset=utf-8'],
+  ['parts.js', 'parts.js', 'text/javascript; charset=utf-8'],
+  ['stream.js', 'stream.js', 'text/javascript; charset=utf-8'],
+  ['words.js', 'words.js', 'text/javascript; charset=utf-8'],
   ['icon.svg', 'icon.svg', 'image/svg+xml'],
 ] as const;
 
 /** The page asks nobody but this server for anything, and stands in nobody else's frame. */
 const HEADERS = {
   'Content-Security-Policy':
-    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cache-Control': 'no-cache',
@@ -22,7 +29,7 @@ const HEADERS = {
 
 /** Milliseconds that changes are gathered for, so that a storm of them is one message. */
 const GATHER = 50;
-/** Milliseconds between two signs of life, so that proxies keep the stream and dead ones are noticed. */
+/** Milliseconds between two signs of life: proxies keep the stream, and a page notices that its one is dead. */
 const HEARTBEAT = 20_000;
 const MAX_WATCHERS = 100;
 
@@ -60,7 +67,7 @@ function follow(board: Board, response: ServerResponse): void {
   const schedule = () => {
     timer ??= setTimeout(flush, GATHER);
   };
-  const heart = setInterval(() => response.writableNeedDrain || response.write(':\n\n'), HEARTBEAT);
+  const heart = setInterval(() => response.writableNeedDrain || response.write('event: beat\ndata:\n\n'), HEARTBEAT);
   response.on('drain', schedule);
   response.on('error', () => response.destroy());
   response.once('close', () => {
@@ -72,19 +79,7 @@ function follow(board: Board, response: ServerResponse): void {
     if (key !== undefined) changed.add(key);
     schedule();
   }, closed.signal);
-  response.write(`retry: 1000\n${message({ ...changes(board), all: true })}`);
+  response.write(message(everything(board)));
 }
 
 const message = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
-
-function changes(board: Board, keys?: ReadonlySet<string>) {
-  const rows: Row[] = [];
-  const gone: string[] = [];
-  for (const key of keys ?? []) {
-    const row = board.row(key);
-    if (row === undefined) gone.push(key);
-    else rows.push(row);
-  }
-  const { about, recent, registries } = board;
-  return { ...about, rows: keys === undefined ? [...board.rows] : rows, gone, recent, registries, now: Date.now() };
-}

@@ -2,7 +2,7 @@ import { containerName } from '../../docker/index.ts';
 import type { Environment } from '../../lib/environment.ts';
 import { hostPort } from '../../lib/host-port.ts';
 import type { Options } from '../../options.ts';
-import type { Check, Service } from '../../services/index.ts';
+import { describeCheck, type Service, unregistered } from '../../services/index.ts';
 import { Host, type Looked } from './host.ts';
 import { table } from './table.ts';
 
@@ -28,7 +28,7 @@ export async function check(
   try {
     const looked =
       container === undefined ? await host.lookAtAll(false, signal) : [await only(host, container, signal)];
-    return json ? asJson(looked) : asText(looked);
+    return json ? asJson(looked) : asText(looked, container !== undefined);
   } finally {
     host.close();
   }
@@ -48,19 +48,27 @@ function asJson(looked: readonly Looked[]): string {
   const containers = looked.map(({ snapshot, derivation: { services, ignored, notices } }) => ({
     id: snapshot.Id,
     name: containerName(snapshot.Name),
-    services: services.map(({ origin, ...service }) => ({ ...service, exposedPort: origin.exposedPort })),
+    services: services.map(({ origin: { exposedPort, sources }, ...service }) => ({
+      ...service,
+      exposedPort,
+      sources,
+    })),
     ignored,
     notices,
   }));
   return `${JSON.stringify({ containers }, undefined, 2)}\n`;
 }
 
-function asText(looked: readonly Looked[]): string {
+/** @param sources whether to say where each field comes from */
+function asText(looked: readonly Looked[], sources: boolean): string {
   const services = looked.flatMap(({ derivation }) => derivation.services);
-  const ignored = looked.flatMap(({ snapshot, derivation }) => unregistered(containerName(snapshot.Name), derivation));
+  const ignored = looked.flatMap(({ snapshot, derivation }) =>
+    unregistered(derivation).map(({ port, reason }) => [containerName(snapshot.Name), port, reason]),
+  );
   const notices = looked.flatMap(({ derivation }) => derivation.notices.filter(({ level }) => level !== 'debug'));
   return [
     services.length === 0 ? 'Nothing would be registered.\n' : table(HEADINGS, services.map(row)),
+    ...(sources && services.length > 0 ? [table(['SERVICE', 'PORT', 'FIELD', 'FROM'], services.flatMap(from))] : []),
     ...(ignored.length === 0 ? [] : [table(['NOT REGISTERED', 'PORT', 'BECAUSE'], ignored)]),
     ...(notices.length === 0
       ? []
@@ -82,30 +90,16 @@ function row({ origin, protocol, name, address, port, tags, check, id }: Service
     name,
     hostPort(address, port),
     tags.join(',') || '-',
-    check === undefined ? '-' : what(check),
+    check === undefined ? '-' : describeCheck(check),
     id,
   ];
 }
 
-function what(check: Check): string {
-  switch (check.type) {
-    case 'http':
-      return check.url;
-    case 'tcp':
-    case 'grpc':
-      return `${check.type} ${check.target}`;
-    case 'script':
-      return `script ${check.args.join(' ')}`;
-    case 'ttl':
-      return `ttl ${check.ttl}`;
-    case 'docker':
-      return "Docker's health";
-  }
-}
-
-function unregistered(name: string, { services, ignored }: Looked['derivation']): string[][] {
-  if (services.length === 0 && ignored.length === 0) {
-    return [[name, '-', 'it has no port: neither its image nor docker run exposes or publishes one']];
-  }
-  return ignored.map(({ port, reason }) => [name, port, reason]);
-}
+/** Where each field of a service comes from. */
+const from = ({ name, protocol, origin }: Service): string[][] =>
+  Object.entries(origin.sources ?? {}).map(([field, source]) => [
+    name,
+    `${origin.exposedPort}/${protocol}`,
+    field,
+    source,
+  ]);

@@ -1,288 +1,265 @@
-/** The page: what the server's event stream says, shown. Every text of it is set as text, never as markup. */
+import { details, differenceList } from './details.js';
+import { element, find, say } from './dom.js';
+import { Model } from './model.js';
+import { changeItem, changeWords, registryItem, serviceLine, setClock, tick, unregisteredItem } from './parts.js';
+import { Stream } from './stream.js';
+import { plural } from './words.js';
 
-const find = (selector) => document.querySelector(selector);
-const table = find('table');
+/** The page: what the server's stream says, and what the URL asks for. */
+
+const model = new Model();
 const search = find('#search');
+const list = find('#list');
+/** List items by service name. */
+const items = new Map();
+/** What is looked at: kept in the URL, so that a link can be sent. */
+let view = readUrl();
 
-/** Instances by key, and the table's groups by service name. */
-const rows = new Map();
-const groups = new Map();
-let state = { node: '', recent: [], registries: [] };
-/** How far the server's clock is ahead of ours, in milliseconds. */
-let ahead = 0;
+/* The URL */
 
-/** An element with properties and children; text becomes text nodes. */
-function element(name, properties = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key === 'class') made.className = value;
-    else made.setAttribute(key, value);
+function readUrl() {
+  const query = new URLSearchParams(location.search);
+  return { q: query.get('q') ?? '', show: query.get('show') ?? '', service: query.get('service') ?? '' };
+}
+
+/** @param step whether going back comes to what was before */
+function look(change, step = true) {
+  view = { ...view, ...change };
+  const query = new URLSearchParams(Object.entries(view).filter(([, value]) => value !== ''));
+  const url = query.size === 0 ? location.pathname : `?${query}`;
+  if (step) history.pushState(undefined, '', url);
+  else history.replaceState(undefined, '', url);
+  show();
+}
+
+addEventListener('popstate', () => {
+  view = readUrl();
+  search.value = view.q;
+  show();
+});
+
+/* Services */
+
+/** @param changed names of services to make anew; those whose folding changed are, in any case */
+function showServices(changed = new Set()) {
+  const found = model.found(view);
+  const kept = new Set(found.map(({ name }) => name));
+  for (const [name, item] of items) {
+    if (kept.has(name)) continue;
+    item.remove();
+    if (!model.services.has(name)) items.delete(name);
   }
-  made.append(...children);
-  return made;
-}
-
-// Text of others may run from right to left: it must not turn what stands beside it.
-const foreign = (text, kind = '') => element('bdi', kind === '' ? {} : { class: kind }, text);
-
-/* Words */
-
-const HEALTH = { none: 'no check', elsewhere: 'by the registry' };
-
-function address({ address: host, port, protocol }) {
-  const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return protocol === 'tcp' ? at : `${at}/${protocol}`;
-}
-
-function ago(milliseconds) {
-  const seconds = Math.max(0, Math.round((Date.now() + ahead - milliseconds) / 1000));
-  if (seconds < 3) return 'just now';
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86_400)} d ago`;
-}
-
-function since(milliseconds) {
-  const moment = new Date(milliseconds);
-  const made = element('time', { datetime: moment.toISOString(), title: moment.toLocaleString() }, ago(milliseconds));
-  made.dataset.at = milliseconds;
-  return made;
-}
-
-const elapsed = (milliseconds) =>
-  milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
-const plural = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
-
-const KINDS = { passing: 'is passing', warning: 'is in warning', critical: 'is critical' };
-const happened = ({ kind }) => KINDS[kind] ?? kind;
-const howSoon = ({ after }) => (after === undefined ? '' : `${elapsed(after)} after it started`);
-
-/* The table */
-
-// Where the style makes cards of rows, some browsers would no longer call them a table.
-for (const [selector, role] of [
-  ['table', 'table'],
-  ['thead', 'rowgroup'],
-  ['thead tr', 'row'],
-  ['thead th', 'columnheader'],
-]) {
-  for (const part of document.querySelectorAll(selector)) part.setAttribute('role', role);
-}
-
-function instance(row) {
-  const { container, containerId, health, output, tags, image, fromSnapshot } = row;
-  const about = [element('span', { class: `health ${health}` }, HEALTH[health] ?? health)];
-  if (output !== '') about.push(element('span', { class: 'output', title: output }, foreign(output)));
-  if (fromSnapshot) about.push(element('span', { class: 'output' }, 'from before the restart'));
-  const marks =
-    tags.length === 0 ? [] : [element('ul', { class: 'tags' }, ...tags.map((tag) => element('li', {}, foreign(tag))))];
-  const cell = (label, ...children) =>
-    element(
-      'td',
-      { role: 'cell', 'data-label': label },
-      ...(children.length > 1 ? [element('div', {}, ...children)] : children),
-    );
-  const made = element(
-    'tr',
-    { role: 'row' },
-    element(
-      'th',
-      { role: 'rowheader', scope: 'row' },
-      foreign(container, 'clip'),
-      element('span', { class: 'id' }, containerId),
-    ),
-    cell('Health', ...about),
-    cell('Address', element('code', { class: 'number' }, foreign(address(row)))),
-    cell('Tags', ...marks),
-    cell('Image', foreign(image, 'clip')),
-    cell('Started', ...(row.since > 0 ? [since(row.since)] : [])),
-  );
-  if (row.fresh) made.className = 'fresh';
-  return made;
-}
-
-/** How many instances a service has, and how many of them are not well: `3 instances, 1 critical`. */
-function tally(instances) {
-  const parts = ['critical', 'warning'].flatMap((health) => {
-    const count = instances.filter((row) => row.health === health).length;
-    return count === 0 ? [] : [', ', element('span', { class: health }, `${count} ${health}`)];
-  });
-  return element('span', { class: 'tally' }, plural(instances.length, 'instance'), ...parts);
-}
-
-function heading(name, instances) {
-  const shown = element('div', { class: 'group' }, element('strong', {}, foreign(name)));
-  if (state.domain !== undefined && isName(name)) shown.append(element('code', {}, `${name}.service.${state.domain}`));
-  shown.append(tally(instances));
-  return element(
-    'tr',
-    { role: 'row' },
-    element('th', { role: 'rowheader', scope: 'rowgroup', colspan: 6, 'aria-colspan': 6 }, shown),
-  );
-}
-
-const isName = (name) => /^[a-z0-9_-]{1,63}$/i.test(name);
-const compare = new Intl.Collator('en', { numeric: true }).compare;
-const inOrder = (a, b) => compare(a.container, b.container) || a.port - b.port || (a.key < b.key ? -1 : 1);
-
-function showService(name) {
-  const instances = [...(groups.get(name)?.instances.values() ?? [])].sort(inOrder);
-  const group = groups.get(name);
-  if (group === undefined) return;
-  if (instances.length === 0) {
-    group.body?.remove();
-    groups.delete(name);
-    return;
+  let next = list.firstElementChild;
+  for (const service of found) {
+    const item = itemOf(service, changed);
+    if (item === next) next = item.nextElementSibling;
+    else list.insertBefore(item, next);
   }
-  if (group.body === undefined) {
-    group.body = element('tbody', { role: 'rowgroup' });
-    const names = [...groups.keys()].filter((other) => groups.get(other).body?.isConnected).sort(compare);
-    const next = names.find((other) => compare(other, name) > 0);
-    table.insertBefore(group.body, next === undefined ? null : groups.get(next).body);
-  }
-  group.lines = instances.map((row) => ({ words: words(row), line: instance(row) }));
-  group.body.replaceChildren(heading(name, instances), ...group.lines.map(({ line }) => line));
+  return found;
 }
 
-/* Search */
-
-const words = (row) =>
-  [row.service, row.container, row.containerId, row.image, address(row), ...row.tags, HEALTH[row.health] ?? row.health]
-    .join('\n')
-    .toLowerCase();
-
-function filter() {
-  const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let services = 0;
-  let shown = 0;
-  for (const { body, lines } of groups.values()) {
-    let any = false;
-    for (const { words: own, line } of lines) {
-      line.hidden = !wanted.every((word) => own.includes(word));
-      if (line.hidden) continue;
-      any = true;
-      shown += 1;
-    }
-    body.hidden = !any;
-    if (any) services += 1;
-  }
-  const all = rows.size;
-  table.hidden = shown === 0;
-  find('.tools').hidden = all === 0;
-  find('#none').hidden = all > 0;
-  find('#no-match').hidden = all === 0 || shown > 0;
-  const text =
-    wanted.length === 0
-      ? `${plural(services, 'service')}, ${plural(all, 'instance')}`
-      : `${shown} of ${plural(all, 'instance')}`;
-  say('#count', all === 0 ? '' : text);
-}
-
-/** Sets a text that is read out, only where it is another. */
-function say(selector, text) {
-  const at = find(selector);
-  if (at.textContent !== text) at.textContent = text;
-}
-
-/* The strips above */
-
-function showRecent() {
-  find('#recent').hidden = state.recent.length === 0;
-  const items = state.recent.slice(0, 4).map((change) => {
-    const soon = howSoon(change);
-    const when = element('span', { class: 'quiet' }, since(change.at), soon === '' ? '' : `, ${soon}`);
-    const what = element('span', {}, element('strong', {}, foreign(change.container)), ` ${happened(change)}`);
-    return element('li', {}, what, when);
-  });
-  find('#recent ol').replaceChildren(...items);
-}
-
-function showRegistries() {
-  find('#registries').hidden = state.registries.length === 0;
-  const marks = { 'in sync': 'passing', 'catching up': 'warning', away: 'critical' };
-  const items = state.registries.map(({ name, state: how }) =>
-    element('li', {}, element('code', {}, foreign(name)), element('span', { class: `health ${marks[how]}` }, how)),
+function itemOf(service, changed) {
+  const { name } = service;
+  const open = view.service === name;
+  const known = items.get(name);
+  if (known !== undefined && !changed.has(name) && known.classList.contains('open') === open) return known;
+  const item = known ?? element('li', { class: 'service' });
+  items.set(name, item);
+  item.dataset.service = name;
+  item.classList.toggle('open', open);
+  item.classList.toggle(
+    'fresh',
+    service.rows.some(({ fresh }) => fresh),
   );
-  find('#registries ul').replaceChildren(...items);
+  const viewId = 'view';
+  const parts = [serviceLine(service, open, viewId)];
+  if (open) {
+    const section = element('div', { class: 'view', id: viewId, role: 'region', 'aria-label': `Service ${name}` });
+    section.append(...details(service, model.about));
+    parts.push(section);
+  }
+  keepingPlace(item, () => item.replaceChildren(...parts));
+  return item;
 }
 
-/** The latest change in words, for who does not see the strip; one at a time, not a flood. */
-let announcing;
-function announce(before) {
-  const [latest] = state.recent;
-  if (latest === undefined || before === undefined || latest.at <= before) return;
-  clearTimeout(announcing);
-  announcing = setTimeout(
-    () => say('#news', [latest.container, happened(latest), howSoon(latest)].join(' ').trim()),
-    500,
+/** Whoever is at a button, or has unfolded an instance, still is and has when the item was made anew. */
+function keepingPlace(item, replace) {
+  const focusables = () => [...item.querySelectorAll('button, a, summary, pre')];
+  const at = focusables().indexOf(document.activeElement);
+  const unfolded = [...item.querySelectorAll('details[open]')].map(({ dataset }) => dataset.id);
+  replace();
+  for (const each of item.querySelectorAll('details')) each.open = unfolded.includes(each.dataset.id);
+  if (at >= 0) focusables()[at]?.focus({ preventScroll: true });
+}
+
+function toggle(name) {
+  look({ service: view.service === name ? '' : name });
+}
+
+list.addEventListener('click', (event) => {
+  const line = event.target.closest('.line');
+  if (line === null || event.target.closest('a') !== null) return;
+  // Whoever selects text of the line does not want it to unfold.
+  if (event.target.closest('button') === null && !getSelection().isCollapsed) return;
+  toggle(line.parentElement.dataset.service);
+});
+
+/* Above and beside them */
+
+const FILTERS = [
+  ['critical', (count) => `${count} critical`],
+  ['conflict', (count) => `${count} in conflict`],
+  ['differs', (count) => `${plural(count, 'entry differs', 'entries differ')}`],
+  ['warning', (count) => `${count} in warning`],
+  ['', (_, { services, instances }) => `${plural(services, 'service')}, ${plural(instances, 'instance')}`],
+  ['unregistered', (count) => `${count} not registered`],
+];
+
+function showSummary() {
+  const summary = model.summary();
+  const away = model.about.registries
+    .filter(({ state }) => state !== 'in step')
+    .map(({ name, state }) => `${name} is ${state}`);
+  find('#well').dataset.well = summary.well;
+  say('#well', summary.well && summary.instances > 0 ? 'All well' : away.join(', '));
+  for (const [key, words] of FILTERS) {
+    const button = find(`#filters [data-show="${key}"]`);
+    button.setAttribute('aria-pressed', view.show === key);
+    button.hidden = key !== '' && summary[key] === 0 && view.show !== key;
+    const text = words(summary[key], summary);
+    if (button.textContent !== text) button.textContent = text;
+  }
+  const { node } = model.about;
+  const sick = summary.critical + summary.conflict;
+  document.title = `${sick === 0 ? '' : `(${sick}) `}${node === '' ? '' : `${node} – `}registrator`;
+  say('#node', node);
+}
+
+find('#filters').addEventListener('click', ({ target }) => {
+  const { show: key } = target.closest('button')?.dataset ?? {};
+  if (key !== undefined) look({ show: view.show === key ? '' : key });
+});
+
+const filled = new Map();
+
+/** Replaces the items where what they say is another: to make them anew each time would take focus and selection. */
+function fill(selector, data, make) {
+  const text = JSON.stringify(data);
+  if (filled.get(selector) === text) return;
+  filled.set(selector, text);
+  find(selector).replaceChildren(...data.map(make));
+}
+
+function showAside() {
+  const { registries, recent } = model.about;
+  find('#registries').hidden = registries.length === 0;
+  fill('#registries ul', registries, registryItem);
+  find('#recent').hidden = recent.length === 0;
+  fill('#recent ol', recent, changeItem);
+}
+
+function showUnregistered() {
+  const found = model.unregistered(view);
+  find('#unregistered').hidden = found.length === 0;
+  fill('#unregistered ul', found, unregisteredItem);
+  return found.length;
+}
+
+/** What a registry holds that nobody here wants: no service of the list shows it. */
+function showExtra() {
+  const extra = model.about.registries.flatMap(({ name, differences }) =>
+    differences.filter(({ service }) => !model.services.has(service)).map((each) => ({ registry: name, ...each })),
   );
+  const wanted = view.show === '' || view.show === 'differs' || view.show === 'conflict';
+  find('#extra').hidden = extra.length === 0 || !wanted || view.q !== '';
+  find('#extra').replaceChildren(find('#extra h2'), differenceList(extra));
+}
+
+function show(changed) {
+  const found = showServices(changed);
+  const others = showUnregistered();
+  showSummary();
+  showExtra();
+  const empty = model.instances === 0;
+  const narrowed = view.q !== '' || view.show !== '';
+  for (const part of ['#list', '#columns', '#services h2']) find(part).hidden = found.length === 0;
+  find('#none').hidden = !known || !empty || narrowed;
+  find('#no-match').hidden = !known || !narrowed || found.length + others > 0;
+  const instances = found.reduce((sum, { rows }) => sum + rows.length, 0);
+  say('#count', view.q === '' ? '' : `${plural(found.length, 'service')}, ${plural(instances, 'instance')} found`);
 }
 
 /* The stream */
 
+let known = false;
+let announcing;
+
 function apply(message) {
-  const touched = new Set();
-  if (message.all) {
-    for (const { service } of rows.values()) touched.add(service);
-    rows.clear();
-    for (const group of groups.values()) group.instances.clear();
+  const before = known ? (model.about.recent[0]?.at ?? 0) : undefined;
+  setClock(message.now);
+  const changed = model.apply(message);
+  const first = !known;
+  known = true;
+  show(changed);
+  showAside();
+  if (first && view.service !== '') {
+    measureHead();
+    items.get(view.service)?.scrollIntoView();
   }
-  const forget = (key) => {
-    const old = rows.get(key);
-    if (old === undefined) return false;
-    rows.delete(key);
-    groups.get(old.service)?.instances.delete(key);
-    touched.add(old.service);
-    return true;
-  };
-  for (const key of message.gone) forget(key);
-  for (const row of message.rows) {
-    const known = forget(row.key);
-    const kept = { ...row, fresh: !known && !message.all };
-    rows.set(row.key, kept);
-    if (!groups.has(row.service)) groups.set(row.service, { instances: new Map(), lines: [] });
-    groups.get(row.service).instances.set(row.key, kept);
-    touched.add(row.service);
-  }
-  const before = message.all ? undefined : (state.recent[0]?.at ?? 0);
-  state = message;
-  ahead = message.now - Date.now();
-  for (const name of touched) showService(name);
-  say('#node', state.node === '' ? '' : `on ${state.node}`);
-  document.title = state.node === '' ? 'registrator' : `${state.node} – registrator`;
-  showRegistries();
-  showRecent();
-  announce(before);
-  filter();
+  const [latest] = message.recent;
+  if (latest === undefined || before === undefined || latest.at <= before) return;
+  // One at a time, not a flood.
+  clearTimeout(announcing);
+  announcing = setTimeout(() => say('#news', changeWords(latest)), 500);
 }
 
-function live(how, text) {
-  find('#live').dataset.state = how;
-  say('#live', text);
+let awaySince;
+
+function live() {
+  if (document.body.dataset.state === 'live') return;
+  awaySince = undefined;
+  document.body.dataset.state = 'live';
+  find('#retry').hidden = true;
+  say('#live', 'Live');
 }
 
-const events = new EventSource('events');
-events.addEventListener('open', () => live('live', 'Live'));
-events.addEventListener('error', () => live('away', 'Not connected, trying again'));
-events.addEventListener('message', ({ data }) => apply(JSON.parse(data)));
+function away() {
+  awaySince ??= Date.now();
+  document.body.dataset.state = 'away';
+  find('#retry').hidden = false;
+  const words = known ? 'registrator is away since ' : 'registrator does not answer since ';
+  say('#live', `${words}${new Date(awaySince).toLocaleTimeString()}${known ? '; what it said last is below' : ''}`);
+}
 
-setInterval(() => {
-  for (const time of document.querySelectorAll('time')) time.textContent = ago(Number(time.dataset.at));
-}, 5000);
+const stream = new Stream({ message: apply, live, away });
+find('#retry').addEventListener('click', () => stream.retry());
+setInterval(tick, 5000);
 
 /* Keys */
 
+search.value = view.q;
+search.addEventListener('input', () => look({ q: search.value }, false));
 function clear() {
   search.value = '';
-  filter();
+  look({ q: '', show: '' });
   search.focus();
 }
-search.addEventListener('input', filter);
 search.addEventListener('keydown', (event) => event.key === 'Escape' && clear());
 find('#clear').addEventListener('click', clear);
 document.addEventListener('keydown', (event) => {
-  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || event.target === search) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === 'Escape' && view.service !== '' && event.target !== search) {
+    const { service } = view;
+    toggle(service);
+    items.get(service)?.querySelector('button')?.focus();
+  }
+  if (event.key !== '/' || event.target === search) return;
   event.preventDefault();
   search.focus();
+  search.select();
 });
+
+// The list begins below the head that stays in sight.
+const head = find('header');
+const measureHead = () => document.documentElement.style.setProperty('--head', `${head.offsetHeight}px`);
+new ResizeObserver(measureHead).observe(head);
