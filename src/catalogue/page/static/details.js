@@ -7,7 +7,9 @@ import { differs, dnsNames, endpoint, healthWords, webAddress } from './words.js
 /** @param about the node, its DNS, and whether the page is the embedded catalogue's */
 export function details(service, about) {
   const { rows, differences } = service;
-  const instances = rows.length === 1 ? [instance(rows[0])] : rows.map(folded);
+  // Of several, the one to look at is open from the start.
+  const sick = rows.find(({ health }) => health === 'critical');
+  const instances = rows.length === 1 ? [instance(rows[0])] : rows.map((row) => folded(row, row === sick));
   return [
     names(service, about),
     differences.length === 0
@@ -67,7 +69,7 @@ export const differenceList = (differences) =>
   );
 
 /** One of several: a line that unfolds. */
-function folded(row) {
+function folded(row, unfolded) {
   const made = element(
     'details',
     { class: 'instance', 'data-id': row.key },
@@ -82,6 +84,7 @@ function folded(row) {
   );
   // Hundreds of instances: each is made when somebody looks at it.
   made.addEventListener('toggle', () => made.open && made.childElementCount === 1 && made.append(instance(row)));
+  made.open = unfolded;
   return made;
 }
 

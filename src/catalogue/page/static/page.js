@@ -86,9 +86,9 @@ function itemOf(service, changed) {
 function keepingPlace(item, replace) {
   const focusables = () => [...item.querySelectorAll('button, a, summary, pre')];
   const at = focusables().indexOf(document.activeElement);
-  const unfolded = [...item.querySelectorAll('details[open]')].map(({ dataset }) => dataset.id);
+  const folding = new Map([...item.querySelectorAll('details')].map(({ dataset, open }) => [dataset.id, open]));
   replace();
-  for (const each of item.querySelectorAll('details')) each.open = unfolded.includes(each.dataset.id);
+  for (const each of item.querySelectorAll('details')) each.open = folding.get(each.dataset.id) ?? each.open;
   if (at >= 0) focusables()[at]?.focus({ preventScroll: true });
 }
 
