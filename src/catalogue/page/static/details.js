@@ -35,7 +35,7 @@ function names(service, about) {
     {},
     element('h4', {}, 'Names'),
     why === '' ? undefined : element('p', { class: resolved.length === 0 ? 'why' : 'why quiet' }, foreign(why)),
-    element('ul', { class: 'lines' }, ...lines.map((line) => element('li', {}, line))),
+    element('ul', { class: 'lines' }, ...lines.map((line) => element('li', { class: 'copied' }, line))),
   );
 }
 
@@ -55,7 +55,7 @@ export const differenceList = (differences) =>
     ...differences.map((each) =>
       element(
         'li',
-        {},
+        { class: 'difference' },
         element('p', {}, element('code', {}, foreign(each.id)), ` ${differs(each)} in `, foreign(each.registry)),
         element(
           'p',

@@ -172,7 +172,9 @@ function showExtra() {
   );
   const wanted = view.show === '' || view.show === 'differs' || view.show === 'conflict';
   find('#extra').hidden = extra.length === 0 || !wanted || view.q !== '';
-  find('#extra').replaceChildren(find('#extra h2'), differenceList(extra));
+  const list = differenceList(extra);
+  list.classList.add('panel');
+  find('#extra').replaceChildren(find('#extra h2'), list);
 }
 
 function show(changed) {

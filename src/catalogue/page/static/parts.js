@@ -64,7 +64,7 @@ export function serviceLine({ name, rows, health, critical, warning, differences
   const latest = Math.max(...rows.map(({ since }) => since));
   return element(
     'div',
-    { class: 'line' },
+    { class: critical > 0 ? 'line sick' : 'line' },
     element('h3', {}, button),
     element('span', { class: 'where' }, tally),
     about(rows, differences, conflicts),
@@ -128,7 +128,7 @@ export function unregisteredItem({ container, image, ports }) {
   });
   return element(
     'li',
-    {},
+    { class: 'unregistered' },
     element(
       'div',
       { class: 'who' },
@@ -166,7 +166,7 @@ export function changeItem(change) {
   const health = kind in { critical: 1, warning: 1, passing: 1 } ? kind : undefined;
   return element(
     'li',
-    { class: kind },
+    { class: 'change' },
     element(
       'p',
       { class: 'what' },
@@ -206,9 +206,9 @@ export function registryItem({ name, state, since, wanted, differences }) {
       : `${wanted - Math.min(missing, wanted)} of ${wanted} as wanted`;
   return element(
     'li',
-    { class: state.replace(' ', '-') },
+    { class: 'registry' },
     mark(MARKS[state]),
-    element('span', { class: 'registry' }, foreign(name)),
+    element('strong', {}, foreign(name)),
     element('span', { class: 'quiet' }, `${state} for `, moment(since, 'lasting')),
     holds === '' ? undefined : element('span', { class: 'warning' }, holds),
   );
