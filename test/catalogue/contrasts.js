@@ -27,7 +27,7 @@ globalThis.contrasts = () => {
   for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
     const element = node.parentElement;
     const text = node.textContent.trim();
-    if (text === '' || !element.checkVisibility()) continue;
+    if (text === '' || !element.checkVisibility() || element.closest('.unseen') !== null) continue;
     const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))];
     found.push([text.slice(0, 40), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
   }

@@ -82,12 +82,13 @@ it('the domain, the TTL and the resolvers for other names are as the flags say',
   expect(answer).toMatchObject([{ ttl: 7, data: '10.9.8.7' }]);
   expect(flags).toContain('ra');
   expect(await digShort(dns, 'web.service.elsewhere')).toEqual(['10.1.1.1']);
-  expect((await page(http)).domain).toBe('svc.test');
+  expect((await page(http)).dns).toEqual({ domain: 'svc.test', port: dns });
 });
 
 it('--http has the page too, with Docker and each registry as they are', async () => {
   const ops = await freePort();
   docker.run({ name: 'web', image: 'web:1', publish: { '80/tcp': 0 } });
+  docker.run({ name: 'hidden', image: 'web:1' });
   await using registrator = new Registrator(
     ['--ip', '10.9.8.7', '--http', `127.0.0.1:${ops}`, `memory://:${http}?dns=off`, 'consul://127.0.0.1:1'],
     { host: docker.host },
@@ -95,15 +96,23 @@ it('--http has the page too, with Docker and each registry as they are', async (
   await registrator.waitForLog('looked at every container');
   expect(await (await fetch(`http://127.0.0.1:${ops}/`)).text()).toContain('<title>registrator</title>');
   await eventuallyPasses(async () => {
-    expect(await page(ops)).toMatchObject({
+    const row = { service: 'web', container: 'web', address: '10.9.8.7', image: 'web:1', health: 'none' };
+    const around = {
       node: 'simulated',
-      rows: [{ service: 'web', container: 'web', address: '10.9.8.7', image: 'web:1', health: 'none' }],
+      rows: [{ ...row, sources: { address: '--ip', name: 'default: the image', port: 'published port' } }],
+      unregistered: [{ container: 'hidden' }],
       registries: [
-        { name: 'Docker', state: 'in sync' },
-        { name: `memory://127.0.0.1:${http}`, state: 'in sync' },
-        { name: 'consul://127.0.0.1:1', state: 'away' },
+        { name: 'Docker', state: 'in step' },
+        { name: `memory://127.0.0.1:${http}`, state: 'in step' },
+        {
+          name: 'consul://127.0.0.1:1',
+          state: 'away',
+          differences: [{ kind: 'missing', id: 'simulated:web:80', why: expect.stringContaining('does not answer') }],
+        },
       ],
-    });
+    };
+    expect(await page(ops)).toMatchObject(around);
+    expect(await page(http)).toMatchObject(around);
   });
   expect((await fetch(`http://127.0.0.1:${ops}/metrics`)).status).toBe(200);
   // A page that is open keeps nobody from stopping.

@@ -57,6 +57,20 @@ describe('registrator check', () => {
     });
   });
 
+  it('says of one container where each field comes from', async () => {
+    await engine.run('--name', 'cache', '-p', `${A}:6379`, '-l', 'SERVICE_NAME=db', '-e', 'SERVICE_REGION=eu', 'redis');
+    const { stdout } = await command('check', '-ip', '10.9.8.7', 'cache');
+    expect(stdout.split('\n').slice(3)).toEqual([
+      'SERVICE  PORT      FIELD        FROM',
+      'db       6379/tcp  name         label SERVICE_NAME',
+      'db       6379/tcp  id           default: host, container and port',
+      'db       6379/tcp  address      --ip',
+      'db       6379/tcp  port         published port',
+      'db       6379/tcp  meta.region  environment SERVICE_REGION',
+      '',
+    ]);
+  });
+
   it('tells of a container that does not run, and of a label that is wrong', async () => {
     await engine.run('--name', 'cache', '-P', '-l', 'SERVICE_PORT=many', 'redis');
     expect((await command('check', 'cache')).stdout).toMatch(
