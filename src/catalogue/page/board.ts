@@ -11,7 +11,7 @@ export interface RegistryState {
 }
 
 /** What a registry does not hold as it should. */
-export interface RegistryDifference {
+interface RegistryDifference {
   readonly kind: 'missing' | 'other' | 'extra' | 'health' | 'conflict';
   /** The service's ID and its name. */
   readonly id: string;

@@ -16,7 +16,7 @@ export interface RecentChange {
 }
 
 /** What was, and what is. */
-export interface ChangedField {
+interface ChangedField {
   readonly field: string;
   readonly was: string;
   readonly is: string;
