@@ -62,7 +62,7 @@ test('with Consul it says what is wanted, what is there, what differs and why', 
   });
   desired.set('s', [younger]);
   await page.getByRole('button', { name: '1 in conflict' }).waitFor();
-  expect(await text(page, '.differences')).toMatch(
+  expect(await text(page, '.view .differences')).toMatch(
     /node1:cache:6379 is in conflict in consul:\/\/.*\s+wanted 10\.0\.0\.1:32768, there 10\.0\.0\.1:9\s+Container second has the same entry, and started last: give each a SERVICE_ID/,
   );
   desired.delete('s');
@@ -74,7 +74,7 @@ test('with Consul it says what is wanted, what is there, what differs and why', 
   await registries.filter({ hasText: /consul:\/\/.*away/ }).waitFor();
   await page.getByRole('button', { name: '1 entry differs' }).click();
   await page.getByRole('button', { name: 'late' }).click();
-  expect(await text(page, '.differences')).toMatch(
+  expect(await text(page, '.view .differences')).toMatch(
     /is missing in consul:\/\/.*\s+wanted 10\.0\.0\.1:7, nothing there\s+The registry does not answer; it is written as soon as it does\./,
   );
   await consul.start();

@@ -76,7 +76,7 @@ function folded(row, unfolded) {
     element(
       'summary',
       {},
-      mark(row.health),
+      mark(row.health, row.health === 'none' ? undefined : ''),
       element('code', {}, foreign(endpoint(row))),
       foreign(row.container),
       element('span', { class: 'quiet' }, row.health === 'none' ? '' : healthWords(row.health)),
@@ -103,7 +103,7 @@ function instance(row) {
     [
       'Health',
       [
-        mark(row.health),
+        mark(row.health, ''),
         healthWords(row.health),
         ' ',
         row.health === 'elsewhere' || row.health === 'none'

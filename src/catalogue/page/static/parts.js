@@ -29,13 +29,9 @@ export function tick() {
   }
 }
 
-/** A mark of its own shape for each health, with the word for who does not see it. */
-export const mark = (health) =>
-  element(
-    'span',
-    { class: `mark ${health}`, title: healthWords(health) },
-    element('span', { class: 'unseen' }, healthWords(health)),
-  );
+/** A mark of its own shape for each health. @param words for who does not see it; empty where they stand beside it */
+export const mark = (health, words = healthWords(health)) =>
+  element('span', { class: `mark ${health}`, title: words }, element('span', { class: 'unseen' }, words));
 
 /** The line of a service, to be put in its list item. */
 export function serviceLine({ name, rows, health, critical, warning, differences, conflicts }, open, viewId) {
@@ -207,7 +203,7 @@ export function registryItem({ name, state, since, wanted, differences }) {
   return element(
     'li',
     { class: 'registry' },
-    mark(MARKS[state]),
+    mark(MARKS[state], ''),
     element('strong', {}, foreign(name)),
     element('span', { class: 'quiet' }, `${state} for `, moment(since, 'lasting')),
     holds === '' ? undefined : element('span', { class: 'warning' }, holds),
