@@ -77,7 +77,7 @@ function put(container: string, over: Partial<Service> = {}, startedAgo = 3_600_
 const seen = (locator: Locator) => locator.innerText();
 
 /** The services that the list shows, from top to bottom. */
-const shown = () => page.locator('#list h3 bdi').allInnerTexts();
+const shown = () => page.locator('#list h3 bdi').allTextContents();
 const line = (name: string) => page.locator(`#list > li[data-service="${name}"]`);
 const unfold = (name: string) => line(name).locator('h3 button').click();
 const filters = () => page.locator('#filters button:visible').allInnerTexts();
