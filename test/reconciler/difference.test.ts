@@ -13,7 +13,7 @@ const entry = (over: Partial<Entry> = {}): Entry => ({
   ...over,
 });
 const wanted = { service: service(), entry: entry() };
-const CALM = { up: true, error: undefined, waits: false };
+const CALM = { up: true, error: undefined, waits: false, expelled: false };
 
 test('an entry is missing, another one, not wanted, or of another health', () => {
   const about = { id: 'node1:redis:6379', service: 'redis', why: 'It is being written.' };
@@ -39,6 +39,7 @@ test('why: the registry is away, somebody changes it back, or what the registry 
     difference(wanted, undefined, { ...CALM, ...obstacle }).why;
   expect(why({ up: false })).toBe('The registry does not answer; it is written as soon as it does.');
   expect(why({ waits: true })).toMatch(/^Somebody else changes it back each time/);
+  expect(why({ expelled: true })).toMatch(/^The registry removed it/);
   expect(why({ error: new RefusedError('Invalid service name.') })).toBe(
     'Invalid service name; it is tried again later.',
   );
