@@ -12,6 +12,7 @@ import { eventToDns } from './measures/event-to-dns.ts';
 import { image } from './measures/image.ts';
 import { memory } from './measures/memory.ts';
 import { processStart } from './measures/process-start.ts';
+import { rest } from './measures/rest.ts';
 import { resync } from './measures/resync.ts';
 import { startEvent } from './measures/start-event.ts';
 import { eventStorm } from './measures/storm.ts';
@@ -25,6 +26,7 @@ const measures: Readonly<Record<string, Measure>> = {
   resync,
   storm: eventStorm,
   memory,
+  rest,
   dns,
   'process-start': processStart,
   image,

@@ -323,10 +323,13 @@ export class SimulatedDocker implements AsyncDisposable {
   }
 
   /** Runs so many containers, each with so many published ports from 8000 on, and makes their answers ready. */
-  fill(containers: number, { ports = 2 }: { readonly ports?: number } = {}): readonly string[] {
+  fill(
+    containers: number,
+    { ports = 2, healthcheck = false }: { readonly ports?: number; readonly healthcheck?: boolean } = {},
+  ): readonly string[] {
     const publish = Object.fromEntries(Array.from({ length: ports }, (_, port) => [`${8_000 + port}/tcp`, 0]));
     const ids = Array.from({ length: containers }, (_, n) =>
-      this.run({ name: `app-${this.#created + 1}`, image: `team/app-${n % 100}:1.0`, publish }),
+      this.run({ name: `app-${this.#created + 1}`, image: `team/app-${n % 100}:1.0`, publish, healthcheck }),
     );
     for (const id of ids) this.#inspection(this.#find(id));
     return ids;
