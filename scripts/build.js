@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { parts } from './bundle-parts.js';
 
 rmSync('dist', { recursive: true, force: true });
 // The image has no use for types.
@@ -30,8 +31,20 @@ await build({
   // The licences of what is inside, beside it.
   legalComments: 'linked',
   banner: { js: commonJs },
-  // Axios without its own ways to send, in whose place src/lib/http is: one file, which needs no other package.
-  alias: { axios: './node_modules/axios/dist/esm/axios.js' },
+  plugins: parts,
+  logLevel: 'warning',
+});
+await build({
+  entryPoints: { re2js: 're2js' },
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node22.12',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'linked',
   logLevel: 'warning',
 });
 cpSync('src/catalogue/page/static', 'dist/static', { recursive: true });

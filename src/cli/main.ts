@@ -6,6 +6,7 @@ import { observe, serveHttp } from '../ops/index.ts';
 import type { Options } from '../options.ts';
 import { Registrator } from '../registrator.ts';
 import { type Invocation, readCommandLine } from './command-line.ts';
+import { giveBackMemory } from './give-back-memory.ts';
 import { loadPlugins } from './plugins.ts';
 import { createProgram } from './program.ts';
 import { version } from './version.ts';
@@ -85,6 +86,7 @@ async function run(options: Options, log: Logger): Promise<number> {
     return complain((error as Error).message, WRONG_USAGE);
   }
   log.info({ version: version() }, 'registrator starts');
+  giveBackMemory();
   const end = await Promise.race([registrator.run().then(undefined, (error: Error) => error), stopped]);
   await registrator.stop();
   await closeHttp();
