@@ -12,7 +12,7 @@ const faults = 'test/**/*.fault.test.ts';
 
 const projects = process.argv.flatMap((word, at) => (process.argv[at - 1] === '--project' ? [word] : []));
 const needsEngines = projects.length === 0 || projects.some((name) => name === 'e2e' || name === 'faults');
-if (needsEngines) enterOwnNetwork();
+if (needsEngines) await enterOwnNetwork();
 
 const exclude = needsEngines ? leftOut() : [];
 

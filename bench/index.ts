@@ -45,7 +45,7 @@ Measures: ${Object.keys(measures).join(' ')} (all, where none is named)
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-enterOwnNetwork();
+await enterOwnNetwork();
 process.exitCode = await main();
 
 async function main(): Promise<number> {
