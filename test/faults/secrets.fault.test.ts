@@ -115,6 +115,15 @@ describe('secrets and certificates that are replaced', () => {
     await soon(async () => expect(await agentServices()).not.toContain('simulated:cc:80'));
   }, 90_000);
 
+  it('a token that lacks a right on keys, likewise', async () => {
+    const file = secretFile(await consul.createToken('key_prefix "" { policy = "read" }'));
+    const env = { CONSUL_HTTP_TOKEN_FILE: file };
+    await using registrator = start(docker.host, [`consulkv://${consul.address}/s`], env);
+    await logged(registrator, 'the registry refuses to register this service');
+    writeFileSync(file, await consul.createToken('key_prefix "s/" { policy = "write" }'));
+    await soon(async () => expect(await consul.api('GET', '/v1/kv/s?keys')).toEqual(['s/web/simulated:aa:80']));
+  }, 90_000);
+
   it('a password of etcd', async () => {
     const file = secretFile(PASSWORD);
     const env = { ETCD_USERNAME: 'registrator', ETCD_PASSWORD_FILE: file };

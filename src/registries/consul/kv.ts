@@ -16,7 +16,15 @@ import {
   ownership,
 } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { ConflictError, type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
+import {
+  ConflictError,
+  type Entry,
+  ForbiddenError,
+  type Others,
+  type Owner,
+  RefusedError,
+  type Registry,
+} from '../registry.ts';
 import { KV_PAIRS, KV_TXN, type KvPair, NO_CONSUL } from './answers.ts';
 import { consulClient } from './client.ts';
 import { ConsulSession } from './kv-session.ts';
@@ -322,10 +330,10 @@ function readFlags(flags: number): { readonly host: string; readonly engine: str
 const isConflict = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);
 
 function refusal(failure: string, key: string): RefusedError {
-  const hint = /permission denied/i.test(failure)
-    ? `: the token lacks key:write for "${key}" (with --ttl session:write too). Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`
-    : '.';
-  return new RefusedError(`Consul says «${failure}»${hint}`);
+  if (!/permission denied/i.test(failure)) return new RefusedError(`Consul says «${failure}».`);
+  return new ForbiddenError(
+    `Consul says «${failure}»: the token lacks key:write for "${key}" (with --ttl session:write too). Set CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE to one that has it.`,
+  );
 }
 
 /** Anything else may pass by itself. */

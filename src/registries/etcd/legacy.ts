@@ -4,7 +4,7 @@ import { HttpStatusError } from '../../lib/http/index.ts';
 import type { Service } from '../../services/index.ts';
 import { each, Findings } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
-import { type Entry, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
+import { type Entry, ForbiddenError, type Others, type Owner, RefusedError, type Registry } from '../registry.ts';
 import { EtcdEndpoints } from './endpoints.ts';
 import {
   type AtKey,
@@ -321,7 +321,7 @@ function asRefusal(error: unknown, key: string): unknown {
   if (!(error instanceof HttpStatusError)) return error;
   const { errorCode, message, cause } = v.is(REFUSAL, error.data) ? error.data : {};
   if (error.status === 401) {
-    return new RefusedError(
+    return new ForbiddenError(
       `etcd does not let us at ${key} («${message ?? 'unauthorized'}»): set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE, to a user whose role may read and write there.`,
     );
   }
