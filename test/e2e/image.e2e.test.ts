@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { importConsul, importNodeBase } from '../support/base-images.ts';
+import { buildImage, importConsul } from '../support/base-images.ts';
 import { ConsulServer } from '../support/consul.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { eventually, eventuallyPasses } from '../support/eventually.ts';
-import { outsideProxy } from '../support/own-network.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -17,30 +16,12 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 describe('the image', () => {
   let engine: DockerEngine;
   let consul: ConsulServer;
-  const ended = new AbortController();
   beforeAll(async () => {
     [engine, consul] = await Promise.all([new DockerEngine().start(), new ConsulServer().start()]);
-    await importNodeBase(engine, 'node:base');
-    await importNodeBase(engine, 'node:npm', { npm: true });
+    await buildImage(engine, version);
     await engine.importImage('redis', { expose: [6379] });
-    // The host's network, where the way out is: the build's `npm ci` needs the registry as the person's own does.
-    const proxy = await outsideProxy(ended.signal);
-    const args = [
-      '--build-arg',
-      `HTTPS_PROXY=${proxy}`,
-      '--build-arg',
-      'BASE=node:base',
-      '--build-arg',
-      'BUILD_BASE=node:npm',
-      '--network',
-      'host',
-    ];
-    await engine.docker('build', ...args, '--build-arg', `VERSION=${version}`, '-t', 'registrator', root);
   }, 300_000);
-  afterAll(() => {
-    ended.abort();
-    return Promise.all([engine.dispose(), consul.dispose()]);
-  });
+  afterAll(() => Promise.all([engine.dispose(), consul.dispose()]));
 
   const mount = () => ['--net', 'host', '-v', `${engine.socket}:/var/run/docker.sock`];
   const status = async (container: string) =>

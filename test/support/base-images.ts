@@ -2,8 +2,10 @@ import { execFile } from 'node:child_process';
 import { copyFile, cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { DockerEngine } from './engine.ts';
+import { outsideProxy } from './own-network.ts';
 import { addProgram, makeBusyboxRoot } from './rootfs.ts';
 
 const run = promisify(execFile);
@@ -30,6 +32,25 @@ export function importNodeBase(engine: DockerEngine, name: string, { npm = false
     `ENV NODE_EXTRA_CA_CERTS=/${certificates}`,
     'CMD ["node"]',
   ]);
+}
+
+/**
+ * Builds our Dockerfile, over `node:base`, as the image `registrator`. In the host's network, where the way out of the tests'
+ * own is: the build's `npm ci` needs the registry as the person's own does.
+ */
+export async function buildImage(engine: DockerEngine, version = '0.0.0'): Promise<void> {
+  await importNodeBase(engine, 'node:base');
+  await importNodeBase(engine, 'node:npm', { npm: true });
+  const ended = new AbortController();
+  const values = {
+    BASE: 'node:base',
+    BUILD_BASE: 'node:npm',
+    VERSION: version,
+    HTTPS_PROXY: await outsideProxy(ended.signal),
+  };
+  const words = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  await engine.docker('build', ...words, '--network', 'host', '-t', 'registrator', root).finally(() => ended.abort());
 }
 
 /** Makes an image of the machine's Consul, started as the official image is: `docker run <image> agent -dev`. */
