@@ -1,8 +1,9 @@
 # docker build -t registrator .
 # docker run -d --net host -v /var/run/docker.sock:/var/run/docker.sock registrator consul://localhost:8500
 
-# Any image with node >= 22.12; BUILD_BASE needs npm and a shell as well.
-ARG BASE=node:24-alpine
+# Any image with node >= 22.12; BUILD_BASE needs npm and a shell as well. By its digest (of the index, for every
+# architecture), so that the same sources make the same image; docker-bake.hcl has the same one.
+ARG BASE=node:24-alpine@sha256:d32cdf619f63fe0471182d08996dd516c6275bb5fd31ae06e55a570bd9e1ad43
 ARG BUILD_BASE=${BASE}
 
 FROM ${BUILD_BASE} AS build
@@ -18,11 +19,13 @@ COPY docker docker
 RUN mkdir -p /app/bin && mv dist package.json docker /app/ && ln -s ../dist/cli.js /app/bin/registrator
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="registrator" \
       org.opencontainers.image.description="Watches a Docker host and keeps a service registry true to it" \
       org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production

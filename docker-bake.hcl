@@ -13,6 +13,11 @@ variable "REVISION" {
   default = "unknown"
 }
 
+# As in the Dockerfile. A newer one: docker buildx imagetools inspect node:24-alpine
+variable "BASE" {
+  default = "node:24-alpine@sha256:d32cdf619f63fe0471182d08996dd516c6275bb5fd31ae06e55a570bd9e1ad43"
+}
+
 group "default" {
   targets = ["local"]
 }
@@ -21,6 +26,7 @@ target "_base" {
   context    = "."
   dockerfile = "Dockerfile"
   args = {
+    BASE     = BASE
     VERSION  = VERSION
     REVISION = REVISION
   }
