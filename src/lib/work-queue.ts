@@ -1,4 +1,5 @@
 import { asError } from './as-error.ts';
+import { FairSet } from './fair-set.ts';
 
 /** How long to wait before a key that failed is worked on again. */
 export type RetryDelay = (failures: number, error: Error) => number;
@@ -10,6 +11,8 @@ export interface QueueOptions {
   readonly batchSize: number;
   /** Milliseconds; see backoff.ts. */
   readonly retryDelay: RetryDelay;
+  /** Whose a key is: those take turns. All are one's by default, and come as they were marked. */
+  readonly groupOf?: (key: string) => string;
 }
 
 /** Works on a batch of keys; resolves with those that failed, and why. */
@@ -28,7 +31,7 @@ const BATCHES_BEFORE_FULL_ONES = 2;
  */
 export class KeyedQueue {
   readonly #options: QueueOptions;
-  readonly #waiting = new Set<string>();
+  readonly #waiting: FairSet;
   readonly #working = new Set<string>();
   /** Keys marked while they were worked on. */
   readonly #again = new Set<string>();
@@ -43,6 +46,7 @@ export class KeyedQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options;
+    this.#waiting = new FairSet(options.groupOf ?? (() => ''));
   }
 
   /** Keys that wait or are worked on; those that back off after a failure not counted. */
@@ -130,15 +134,8 @@ export class KeyedQueue {
   }
 
   #take(): string[] {
-    const keys: string[] = [];
-    for (const key of this.#waiting) {
-      if (keys.length === this.#options.batchSize) break;
-      keys.push(key);
-    }
-    for (const key of keys) {
-      this.#waiting.delete(key);
-      this.#working.add(key);
-    }
+    const keys = this.#waiting.take(this.#options.batchSize);
+    for (const key of keys) this.#working.add(key);
     return keys;
   }
 

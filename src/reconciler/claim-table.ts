@@ -38,7 +38,7 @@ export class ClaimTable {
   /** @returns the claims on the key, the one that has it first */
   add(wanted: WantedEntry): readonly WantedEntry[] {
     const key = wanted.entry.key;
-    const claims = [...this.#others(key, wanted.service), wanted].sort(byStart);
+    const claims = [...this.#others(key, wanted.service), wanted].sort(byRight);
     this.#claims.set(key, claims);
     return claims;
   }
@@ -55,7 +55,18 @@ export class ClaimTable {
   }
 }
 
-/** The container that started last has the key: it is the one that a person has just asked for. */
-function byStart({ service: { origin: a } }: WantedEntry, { service: { origin: b } }: WantedEntry): number {
-  return b.startedAt - a.startedAt || (a.containerId < b.containerId ? -1 : 1);
+/**
+ * The container whose own name is in the ID has the key: no label of another takes it. Else the one that started last:
+ * that is the one that a person has just asked for.
+ */
+function byRight({ service: a }: WantedEntry, { service: b }: WantedEntry): number {
+  const rank = (service: Service) => Number(isOwnId(service));
+  return (
+    rank(b) - rank(a) ||
+    b.origin.startedAt - a.origin.startedAt ||
+    (a.origin.containerId < b.origin.containerId ? -1 : 1)
+  );
 }
+
+/** `<host>:<container>:<port>`, as it is where no label gives another. */
+export const isOwnId = ({ id, origin }: Service) => id.split(':', 2)[1] === origin.containerName;

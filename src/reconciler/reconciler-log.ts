@@ -4,7 +4,7 @@ import { type Logger, type Problems, problemsOf } from '../lib/log/index.ts';
 import { quote } from '../lib/quote.ts';
 import { ConflictError, type Entry, type Others, RefusedError } from '../registries/index.ts';
 import type { Service } from '../services/index.ts';
-import type { WantedEntry } from './claim-table.ts';
+import { isOwnId, type WantedEntry } from './claim-table.ts';
 import type { Action } from './status.ts';
 
 /** How many failed keys are remembered. */
@@ -168,7 +168,8 @@ export class ReconcilerLog {
     const names = claims.map(({ service }) => service?.origin.containerName);
     const others = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
     const fields = { service: claims[0]?.service.name, id: claims[0]?.service.id, containers: names };
-    const message = `containers ${names.slice(0, NAMED).join(' and ')}${others} claim the same entry; ${names[0]}, which started last, has it: give them different SERVICE_ID labels`;
+    const why = claims[0] !== undefined && isOwnId(claims[0].service) ? 'whose own ID it is' : 'which started last';
+    const message = `containers ${names.slice(0, NAMED).join(' and ')}${others} claim the same entry; ${names[0]}, ${why}, has it: give them different SERVICE_ID labels`;
     const about = `${this.#registry} ${key}`;
     this.#problems.tell({ about, cause: names.join(' '), level: 'warn', fields, message }, this.#log);
   }

@@ -92,7 +92,12 @@ export class Reconciler {
     this.#options = options;
     this.#observer = observer;
     this.#log = new ReconcilerLog(log, registry.name);
-    this.#queue = new KeyedQueue({ concurrency: CONCURRENCY, batchSize: registry.batchSize, retryDelay });
+    this.#queue = new KeyedQueue({
+      concurrency: CONCURRENCY,
+      batchSize: registry.batchSize,
+      retryDelay,
+      groupOf: (key) => (this.#wanted.get(key) ?? this.#actual.get(key))?.service?.origin.containerId ?? '',
+    });
     this.#queue.pause();
     this.#disputes = new Disputes(options.resyncMs || 60_000);
   }
