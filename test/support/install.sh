@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, dig, a static busybox, openssl,
-# sshd, Chromium, dnsmasq, HAProxy, nginx, python-consul.
+# Installs what the tests run against: a Docker engine, Podman, Consul, etcd, ZooKeeper, BIND, Knot, dig, a static
+# busybox, openssl, sshd, Chromium, dnsmasq, HAProxy, nginx, python-consul.
 # Idempotent, and done at once when nothing is missing. Starts no service, and leaves no package source behind.
 set -euo pipefail
 
@@ -14,6 +14,9 @@ etcdctl|etcd-client
 /usr/share/java/zookeeper.jar|zookeeper
 java|default-jre-headless
 dig|dnsutils
+nsupdate|dnsutils
+named|bind9
+knotd|knot
 /bin/busybox|busybox-static
 ip|iproute2
 podman|podman
