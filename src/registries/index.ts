@@ -22,6 +22,7 @@ const FACTORIES: Readonly<Record<string, () => Promise<RegistryFactory>>> = {
   'skydns2+tls': async () => (await import('./etcd/skydns.ts')).skydns2,
   coredns: async () => (await import('./etcd/skydns.ts')).coredns,
   'coredns+tls': async () => (await import('./etcd/skydns.ts')).coredns,
+  rfc2136: async () => (await import('./rfc2136/rfc2136.ts')).rfc2136,
   zookeeper: async () => (await import('./zookeeper/zookeeper.ts')).zooKeeper,
 };
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../../src/lib/log/index.ts';
 
-import { coredns, idLabel, skydns2 } from '../../../src/registries/etcd/skydns.ts';
+import { coredns, skydns2 } from '../../../src/registries/etcd/skydns.ts';
 import type { Registry } from '../../../src/registries/index.ts';
+import { idLabel } from '../../../src/registries/kit/index.ts';
 import { EtcdServer } from '../../support/etcd.ts';
 import { service } from '../../support/service.ts';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { idLabel, nameLabel, skydnsLayout } from '../../../src/registries/etcd/skydns.ts';
+import { skydnsLayout } from '../../../src/registries/etcd/skydns.ts';
+import { idLabel, nameLabel } from '../../../src/registries/kit/index.ts';
 import { hostile } from '../hostile.ts';
 
 const skydns = skydnsLayout(['skydns'], 'cluster.local');

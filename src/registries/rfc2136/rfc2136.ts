@@ -1,0 +1,352 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, DecodedPacket } from 'dns-packet';
+import { asError } from '../../lib/as-error.ts';
+import { unlessAborted } from '../../lib/unless-aborted.ts';
+import type { Service } from '../../services/index.ts';
+import { isOwn } from '../kit/index.ts';
+import { BatchError, type Entry, type Owner, RefusedError, type Registry, type RegistryContext } from '../registry.ts';
+import { entryFound, entryOf } from './entry.ts';
+import { type InstanceRecords, type Layout, markOf, recordsOf, type Shared } from './layout.ts';
+import type { Mark } from './mark.ts';
+import { question, textOf, updateMessage, type ZoneRecord, zoneRecord } from './message.ts';
+import { OwnInstances } from './own.ts';
+import { type Deed, sentenceOf } from './sentence.ts';
+import { DnsRefusal, DnsServer } from './server.ts';
+import { type Change, type Held, type Sharers, updateOf } from './update.ts';
+import { type Rfc2136Target, rfc2136Target } from './uri.ts';
+import { instanceOf, readZone } from './zone.ts';
+
+/** Bytes of a message, with room for its signature. */
+const MESSAGE_BYTES = 65_000;
+/** Looks at a name that changes under our hands. */
+const TRIES = 5;
+/** Milliseconds between two looks at the zone's serial. */
+const WATCH_MS = 10_000;
+/** What an update's conditions fail with (RFC 2136, section 3.2.5). */
+const CONDITIONS: ReadonlySet<string> = new Set(['YXDOMAIN', 'YXRRSET', 'NXDOMAIN', 'NXRRSET']);
+
+/** These say nothing of what the update is about: any other one would fail with them, too. */
+const OF_ALL: ReadonlySet<string> = new Set(['NOTAUTH', 'NOTIMP', 'BADKEY', 'BADSIG', 'BADTIME', 'BADTRUNC']);
+
+/** `rfc2136://server/zone`: any DNS server that takes dynamic updates (RFC 2136) signed with TSIG (RFC 8945). */
+export async function rfc2136(uri: string, context: RegistryContext): Promise<Registry> {
+  const target = rfc2136Target(uri, context.env);
+  if (context.ttl !== undefined) {
+    context.log.warn(
+      { registry: target.name },
+      'a DNS server removes no records by itself: --ttl has no effect on this registry, and what a host that is gone for good has left stays until registrator cleanup',
+    );
+  }
+  return new Rfc2136(target, context.owner);
+}
+
+/**
+ * Updates go one after the other, as the server carries them out one after the other, too; so what we know of our own
+ * instances is true but for what others do, and against that every update has its conditions.
+ */
+class Rfc2136 implements Registry {
+  readonly name: string;
+  readonly batchSize = 50;
+  readonly #target: Rfc2136Target;
+  readonly #layout: Layout;
+  readonly #owner: Owner;
+  readonly #servers: readonly DnsServer[];
+  /** The one that took our updates last. */
+  #server: DnsServer;
+  readonly #own = new OwnInstances();
+  #nameServers: ReadonlySet<string> = new Set();
+  #serial: number | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(target: Rfc2136Target, owner: Owner) {
+    this.#target = target;
+    this.#layout = target;
+    this.name = target.name;
+    this.#owner = owner;
+    this.#servers = target.servers.map((server) => new DnsServer(server, target.key));
+    this.#server = this.#servers[0] as DnsServer;
+  }
+
+  /** Takes the first server, from the present one on, that answers for the zone and takes updates from us. */
+  async connect(signal: AbortSignal): Promise<void> {
+    const failures: Error[] = [];
+    const from = this.#servers.indexOf(this.#server);
+    for (const server of [...this.#servers.slice(from), ...this.#servers.slice(0, from)]) {
+      try {
+        this.#serial = serialOf(await this.#ask(server, question(this.#target.zone, 'SOA'), 'question', signal));
+        // Without a condition and a change it changes nothing, and shows whether we may.
+        await this.#ask(server, updateMessage(this.#target.zone, [], []), 'update', signal);
+        this.#server = server;
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        const { message } = asError(error);
+        failures.push(new Error(this.#servers.length === 1 ? message : `${server.address}: ${message}`));
+      }
+    }
+    throw failures.length === 1 ? failures[0] : new Error(failures.map(({ message }) => message).join(' '));
+  }
+
+  entry(service: Service): Entry {
+    return entryOf(markOf(service, this.#owner, this.#layout), this.#layout, this.#target.ttl);
+  }
+
+  async register(services: readonly Service[], signal: AbortSignal): Promise<void> {
+    const failures = new Map<string, Error>();
+    const changes = services.flatMap((service): Change[] => {
+      const mark = markOf(service, this.#owner, this.#layout);
+      try {
+        const after = recordsOf(mark, this.#layout);
+        this.#refuseNameServers(after);
+        return [{ key: after.key, before: this.#own.before(after.key), after }];
+      } catch (error) {
+        failures.set(this.entry(service).key, asError(error));
+        return [];
+      }
+    });
+    await this.#commit(changes, failures, signal);
+  }
+
+  async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    const changes = entries.map(({ key }): Change => ({ key, before: this.#own.before(key), after: undefined }));
+    await this.#commit(changes, new Map(), signal);
+  }
+
+  async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const answers = await this.#explained('transfer', this.#server.transfer(this.#target.zone, signal));
+    const zone = readZone(answers, this.#layout);
+    this.#serial = zone.serial;
+    this.#nameServers = zone.nameServers;
+    const own = [...zone.instances.values()].filter(({ mark }) => this.#isOwn(mark));
+    this.#own.replace(own);
+    return own.map(entryFound);
+  }
+
+  /** Looks at the zone's serial now and then: where it goes back, the server has lost what it held. */
+  async lost(signal: AbortSignal): Promise<string> {
+    for (;;) {
+      try {
+        await sleep(WATCH_MS * (0.5 + Math.random()), undefined, { signal });
+        const serial = serialOf(await this.#ask(this.#server, question(this.#target.zone, 'SOA'), 'question', signal));
+        if (this.#serial !== undefined && isBefore(serial, this.#serial)) return 'the zone went back to an older state';
+        this.#serial = serial;
+      } catch (error) {
+        signal.throwIfAborted();
+        return asError(error).message;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Whose an instance is, is asked here alone. */
+  #isOwn({ host, engine, id }: Mark): boolean {
+    return isOwn(this.#owner, id, { 'registrator-host': host, 'registrator-engine': engine });
+  }
+
+  /** @throws RefusedError */
+  #refuseNameServers({ key, shared }: InstanceRecords): void {
+    const taken = [key, ...shared.map(({ address }) => address.name)].find((name) => this.#nameServers.has(name));
+    if (taken === undefined) return;
+    throw new RefusedError(`${taken} is a name server of the zone: give the container another SERVICE_NAME.`);
+  }
+
+  /** @param failures of changes that are left out. @throws BatchError with all that failed */
+  async #commit(changes: readonly Change[], failures: Map<string, Error>, signal: AbortSignal): Promise<void> {
+    await this.#inTurn(signal, () => this.#write(changes, failures, signal));
+    if (failures.size > 0) throw new BatchError(failures);
+  }
+
+  /**
+   * One after the other. Where one gets no answer, those that wait for their turn fail with it: each would take as long to
+   * find out the same.
+   */
+  async #inTurn(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(() => (signal.aborted ? undefined : work()));
+    const settled = turn.catch((error: unknown) => {
+      if (this.#turn === settled) this.#turn = Promise.resolve();
+      if (!signal.aborted) throw error;
+    });
+    settled.catch(() => undefined);
+    this.#turn = settled;
+    await unlessAborted(turn, signal);
+  }
+
+  /** All at once; where that fails, each half by itself, and so on. */
+  async #write(changes: readonly Change[], failures: Map<string, Error>, signal: AbortSignal): Promise<void> {
+    const [first] = changes;
+    if (first === undefined) return;
+    const isKnown = changes.every(({ before, after }) => after !== undefined || before.kind !== 'nothing');
+    if (changes.length > 1 && isKnown && (await this.#writeAll(changes, signal))) return;
+    if (changes.length === 1) {
+      await this.#writeAlone(first, signal).catch((error: unknown) => {
+        if (!(error instanceof RefusedError)) throw error;
+        failures.set(first.key, error);
+      });
+      return;
+    }
+    const half = Math.ceil(changes.length / 2);
+    await this.#write(changes.slice(0, half), failures, signal);
+    await this.#write(changes.slice(half), failures, signal);
+  }
+
+  /** @returns whether all was done; else nothing was */
+  async #writeAll(changes: readonly Change[], signal: AbortSignal): Promise<boolean> {
+    const message = this.#message(changes, (shared, leaving) => this.#own.sharers(shared, leaving));
+    if (message === undefined) return false;
+    try {
+      await this.#server.ask(message, signal);
+    } catch (error) {
+      if (error instanceof DnsRefusal && !OF_ALL.has(error.code)) return false;
+      throw this.#explain('update', error);
+    }
+    this.#own.note(changes);
+    return true;
+  }
+
+  /**
+   * From what we know; where that is no longer so, from what the zone has now.
+   * @throws RefusedError
+   */
+  async #writeAlone(change: Change, signal: AbortSignal): Promise<void> {
+    let current = change;
+    let sharers = new Map<string, Sharers>();
+    let code = '';
+    for (let tries = 0; tries < TRIES; tries++) {
+      if (tries > 0 || (current.before.kind === 'nothing' && current.after === undefined)) {
+        const fresh = await this.#look(current, code, signal);
+        if (fresh === undefined) return this.#own.note([{ ...current, after: undefined }]);
+        current = fresh;
+        sharers = await this.#lookForSharers(current, signal);
+      }
+      const message = this.#message(
+        [current],
+        (shared, leaving) => sharers.get(textOf(shared.address)) ?? this.#own.sharers(shared, leaving),
+      );
+      if (message === undefined) {
+        throw new RefusedError('What its labels ask for does not fit into one DNS message: give it shorter ones.');
+      }
+      try {
+        await this.#server.ask(message, signal);
+        return this.#own.note([current]);
+      } catch (error) {
+        if (!(error instanceof DnsRefusal) || OF_ALL.has(error.code)) throw this.#explain('update', error);
+        if (!CONDITIONS.has(error.code)) throw new RefusedError(sentenceOf(error, 'update', this.#target));
+        code = error.code;
+      }
+    }
+    if (code === 'YXRRSET') throw new RefusedError(aliasOf(current.after));
+    throw new Error(`the DNS server says ${code} again and again: ${current.key} changes under our hands`);
+  }
+
+  #message(
+    changes: readonly Change[],
+    sharersOf: (shared: Shared, leaving: ReadonlySet<string>) => Sharers,
+  ): Buffer | undefined {
+    const update = updateOf(changes, this.#target.ttl, sharersOf);
+    const message = updateMessage(this.#target.zone, update.conditions, update.changes);
+    return message.length > MESSAGE_BYTES ? undefined : message;
+  }
+
+  /**
+   * The change as it has to be from what the zone has now; undefined where there is nothing left to do.
+   * @param code what the last try failed with. @throws RefusedError where the name is somebody else's
+   */
+  async #look(change: Change, code: string, signal: AbortSignal): Promise<Change | undefined> {
+    const { key, after } = change;
+    const texts = await this.#records(key, 'TXT', signal);
+    const instance = instanceOf(key, texts, this.#layout);
+    const isOurs = instance !== undefined && this.#isOwn(instance.mark);
+    // What is somebody else's, or gone, is not ours to remove.
+    if (after === undefined) return isOurs ? { ...change, before: { kind: 'held', held: instance } } : undefined;
+    if (isOurs) return { ...change, before: { kind: 'held', held: instance } };
+    if (texts.length > 0) throw new RefusedError(takenBy(key, instance?.mark));
+    if (code !== 'YXDOMAIN') return { ...change, before: { kind: 'nothing' } };
+    const addresses = [...(await this.#records(key, 'A', signal)), ...(await this.#records(key, 'AAAA', signal))];
+    const wanted = after.own.find(({ name }) => name === key);
+    const isSame = addresses.length === 1 && addresses.every((one) => wanted && textOf(one) === textOf(wanted));
+    if (!isSame) throw new RefusedError(takenBy(key, undefined));
+    return { ...change, before: { kind: 'unmarked' } };
+  }
+
+  /** Who else has the addresses that the change gives up, by the address' record. */
+  async #lookForSharers({ key, before, after }: Change, signal: AbortSignal): Promise<Map<string, Sharers>> {
+    const found = new Map<string, Sharers>();
+    if (before.kind !== 'held') return found;
+    const kept = new Set(after?.shared.map(({ claim }) => textOf(claim)));
+    for (const { address, claim } of before.held.records.shared) {
+      if (kept.has(textOf(claim))) continue;
+      const claims = (await this.#records(claim.name, 'PTR', signal)).flatMap(({ data }) =>
+        typeof data === 'string' ? data : [],
+      );
+      const witness = await this.#witness(
+        claim,
+        claims.filter((other) => other !== key),
+        signal,
+      );
+      found.set(textOf(address), witness === undefined ? { claims } : { witness });
+    }
+    return found;
+  }
+
+  /** The first of the claimants that is there, and has this claim. */
+  async #witness(claim: ZoneRecord, claimants: readonly string[], signal: AbortSignal): Promise<Held | undefined> {
+    for (const key of claimants) {
+      const instance = instanceOf(key, await this.#records(key, 'TXT', signal), this.#layout);
+      if (instance?.records.shared.some((shared) => shared.claim.name === claim.name)) return instance;
+    }
+    return undefined;
+  }
+
+  /** What the server has of this name and type, now. */
+  async #records(
+    name: string,
+    type: 'A' | 'AAAA' | 'TXT' | 'PTR',
+    signal: AbortSignal,
+  ): Promise<readonly ZoneRecord[]> {
+    const answer = await this.#server.ask(question(name, type), signal).catch((error: unknown) => {
+      if (error instanceof DnsRefusal && error.code === 'NXDOMAIN') return undefined;
+      throw this.#explain('question', error);
+    });
+    const records = (answer?.answers ?? []).flatMap((one: Answer) => zoneRecord(one) ?? []);
+    return records.filter((record) => record.name === name && record.type === type);
+  }
+
+  #ask(server: DnsServer, message: Buffer, deed: Deed, signal: AbortSignal): Promise<DecodedPacket> {
+    return this.#explained(deed, server.ask(message, signal));
+  }
+
+  #explained<T>(deed: Deed, answer: Promise<T>): Promise<T> {
+    return answer.catch((error: unknown) => {
+      throw this.#explain(deed, error);
+    });
+  }
+
+  #explain(deed: Deed, error: unknown): Error {
+    return error instanceof DnsRefusal ? new Error(sentenceOf(error, deed, this.#target)) : asError(error);
+  }
+}
+
+function takenBy(key: string, mark: Mark | undefined): string {
+  const who = mark === undefined ? 'somebody else' : `the registrator of the host ${mark.host}`;
+  return `The zone has ${key} from ${who}: give the container another SERVICE_ID.`;
+}
+
+function aliasOf(after: InstanceRecords | undefined): string {
+  const names = [...(after?.own ?? []), ...(after?.shared ?? []).map(({ address }) => address)].map(({ name }) => name);
+  return `The zone has an alias (CNAME) at one of the names ${[...new Set(names)].join(', ')}, or, at that of a tag, an instance: give the container another SERVICE_NAME or tag.`;
+}
+
+/** @throws Error where the answer says nothing of the zone itself */
+function serialOf({ answers = [] }: DecodedPacket): number {
+  const soa = answers.find((answer) => answer.type === 'SOA');
+  if (soa?.type !== 'SOA' || soa.data.serial === undefined) {
+    throw new Error('the DNS server does not know the zone: check its name in the URI');
+  }
+  return soa.data.serial;
+}
+
+/** RFC 1982: serials go round in a circle. */
+const isBefore = (serial: number, other: number) => serial !== other && (other - serial) >>> 0 < 2 ** 31;
