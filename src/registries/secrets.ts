@@ -2,6 +2,7 @@
 const VARIABLES: readonly (readonly [RegExp, string])[] = [
   [/^consul/, 'CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE'],
   [/^(etcd|skydns|coredns)/, 'ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE'],
+  [/^rfc2136/, 'RFC2136_TSIG_KEYNAME, and RFC2136_TSIG_SECRET or RFC2136_TSIG_SECRET_FILE'],
 ];
 
 /** Parameters whose values are secrets, whatever a registry makes of them. */

@@ -25,7 +25,11 @@ test.each(SCHEMES)(
   async (scheme) => {
     const uri = examples.get(scheme);
     expect(uri, `a heading with \`${scheme}://…\``).toBeDefined();
-    const context = { owner: { host: 'node1', engine: 'ENGINE' }, env: {}, log: pino({ level: 'silent' }) };
+    const context = {
+      owner: { host: 'node1', engine: 'ENGINE' },
+      env: { RFC2136_INSECURE: '1' },
+      log: pino({ level: 'silent' }),
+    };
     const registry = await createRegistry(uri ?? '', context);
     await registry.close();
   },

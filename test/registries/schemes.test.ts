@@ -4,7 +4,7 @@ import { createRegistry, type RegistryContext, SCHEMES } from '../../src/registr
 
 const context: RegistryContext = {
   owner: { host: 'node1', engine: 'E' },
-  env: {},
+  env: { RFC2136_INSECURE: '1' },
   log: await createLogger('silent', 'json'),
 };
 

@@ -38,6 +38,10 @@ test.each([
     'give it by CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE instead',
   ],
   ['coredns+tls://u:p@h/example', 'give it by ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE instead'],
+  [
+    'rfc2136://key:c2VjcmV0@ns1/example',
+    'give it by RFC2136_TSIG_KEYNAME, and RFC2136_TSIG_SECRET or RFC2136_TSIG_SECRET_FILE instead',
+  ],
   ['zookeeper://u:p@h/x', 'registrator takes no secret for this registry'],
 ])('%s: %s', async (uri, advice) => {
   expect(await open(uri)).toContain(advice);

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
+import type { HostPort } from '../../lib/host-port.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
-import type { ServerAddress } from './uri.ts';
 
 /** Milliseconds without a byte after which a connection ends: while an answer is awaited, and when none is. */
 const SILENCE_MS = 5_000;
@@ -11,7 +11,7 @@ export class Connection {
   readonly #messages: AsyncGenerator<Buffer, undefined>;
   #failure: string | undefined;
 
-  constructor({ host, port }: ServerAddress) {
+  constructor({ host, port }: HostPort) {
     this.#socket = connect({ host, port, noDelay: true });
     this.#socket.setTimeout(SILENCE_MS, () => this.#end('no answer in time'));
     // What there is to tell, `next` tells.

@@ -11,7 +11,7 @@ export type ZoneRecord = { readonly name: string } & (
   | { readonly type: 'TXT'; readonly data: readonly Buffer[] }
 );
 
-export interface SrvData {
+interface SrvData {
   readonly priority: number;
   readonly weight: number;
   readonly port: number;

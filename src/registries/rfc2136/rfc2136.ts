@@ -3,8 +3,18 @@ import type { Answer, DecodedPacket } from 'dns-packet';
 import { asError } from '../../lib/as-error.ts';
 import { unlessAborted } from '../../lib/unless-aborted.ts';
 import type { Service } from '../../services/index.ts';
-import { isOwn } from '../kit/index.ts';
-import { BatchError, type Entry, type Owner, RefusedError, type Registry, type RegistryContext } from '../registry.ts';
+import { Findings, holderOf, ownership } from '../kit/index.ts';
+import {
+  BatchError,
+  ConflictError,
+  type Entry,
+  ForbiddenError,
+  type Others,
+  type Owner,
+  RefusedError,
+  type Registry,
+  type RegistryContext,
+} from '../registry.ts';
 import { entryFound, entryOf } from './entry.ts';
 import { type InstanceRecords, type Layout, markOf, recordsOf, type Shared } from './layout.ts';
 import type { Mark } from './mark.ts';
@@ -54,6 +64,7 @@ class Rfc2136 implements Registry {
   /** The one that took our updates last. */
   #server: DnsServer;
   readonly #own = new OwnInstances();
+  #findings: Findings;
   #nameServers: ReadonlySet<string> = new Set();
   #serial: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -63,6 +74,7 @@ class Rfc2136 implements Registry {
     this.#layout = target;
     this.name = target.name;
     this.#owner = owner;
+    this.#findings = new Findings(owner);
     this.#servers = target.servers.map((server) => new DnsServer(server, target.key));
     this.#server = this.#servers[0] as DnsServer;
   }
@@ -117,9 +129,16 @@ class Rfc2136 implements Registry {
     const zone = readZone(answers, this.#layout);
     this.#serial = zone.serial;
     this.#nameServers = zone.nameServers;
-    const own = [...zone.instances.values()].filter(({ mark }) => this.#isOwn(mark));
+    this.#findings = new Findings(this.#owner);
+    const own = [...zone.instances.values()].filter((instance) =>
+      this.#findings.add(entryFound(instance), { mark: instance.mark }),
+    );
     this.#own.replace(own);
-    return own.map(entryFound);
+    return this.#findings.own;
+  }
+
+  others(): Others {
+    return this.#findings;
   }
 
   /** Looks at the zone's serial now and then: where it goes back, the server has lost what it held. */
@@ -139,11 +158,6 @@ class Rfc2136 implements Registry {
 
   async close(): Promise<void> {
     for (const server of this.#servers) server.close();
-  }
-
-  /** Whose an instance is, is asked here alone. */
-  #isOwn({ host, engine, id }: Mark): boolean {
-    return isOwn(this.#owner, id, { 'registrator-host': host, 'registrator-engine': engine });
   }
 
   /** @throws RefusedError */
@@ -233,7 +247,7 @@ class Rfc2136 implements Registry {
         return this.#own.note([current]);
       } catch (error) {
         if (!(error instanceof DnsRefusal) || OF_ALL.has(error.code)) throw this.#explain('update', error);
-        if (!CONDITIONS.has(error.code)) throw new RefusedError(sentenceOf(error, 'update', this.#target));
+        if (!CONDITIONS.has(error.code)) throw this.#refused(error);
         code = error.code;
       }
     }
@@ -252,23 +266,28 @@ class Rfc2136 implements Registry {
 
   /**
    * The change as it has to be from what the zone has now; undefined where there is nothing left to do.
-   * @param code what the last try failed with. @throws RefusedError where the name is somebody else's
+   * @param code what the last try failed with. @throws ConflictError where the name is somebody else's
    */
   async #look(change: Change, code: string, signal: AbortSignal): Promise<Change | undefined> {
     const { key, after } = change;
     const texts = await this.#records(key, 'TXT', signal);
     const instance = instanceOf(key, texts, this.#layout);
-    const isOurs = instance !== undefined && this.#isOwn(instance.mark);
-    // What is somebody else's, or gone, is not ours to remove.
-    if (after === undefined) return isOurs ? { ...change, before: { kind: 'held', held: instance } } : undefined;
-    if (isOurs) return { ...change, before: { kind: 'held', held: instance } };
-    if (texts.length > 0) throw new RefusedError(takenBy(key, instance?.mark));
+    if (instance !== undefined && ownership(this.#owner, { ...instance.mark, mark: instance.mark }) === 'own') {
+      return { ...change, before: { kind: 'held', held: instance } };
+    }
+    if (instance !== undefined) throw this.#conflict(key, instance.mark);
+    if (after === undefined) return undefined;
+    if (texts.length > 0) throw this.#conflict(key);
     if (code !== 'YXDOMAIN') return { ...change, before: { kind: 'nothing' } };
     const addresses = [...(await this.#records(key, 'A', signal)), ...(await this.#records(key, 'AAAA', signal))];
     const wanted = after.own.find(({ name }) => name === key);
     const isSame = addresses.length === 1 && addresses.every((one) => wanted && textOf(one) === textOf(wanted));
-    if (!isSame) throw new RefusedError(takenBy(key, undefined));
+    if (!isSame) throw this.#conflict(key);
     return { ...change, before: { kind: 'unmarked' } };
+  }
+
+  #conflict(key: string, mark?: Mark): ConflictError {
+    return new ConflictError(`The name ${key}`, holderOf({ id: mark?.id ?? '', mark }));
   }
 
   /** Who else has the addresses that the change gives up, by the address' record. */
@@ -324,14 +343,14 @@ class Rfc2136 implements Registry {
     });
   }
 
+  #refused(error: DnsRefusal): RefusedError {
+    const Kind = error.code === 'REFUSED' ? ForbiddenError : RefusedError;
+    return new Kind(sentenceOf(error, 'update', this.#target));
+  }
+
   #explain(deed: Deed, error: unknown): Error {
     return error instanceof DnsRefusal ? new Error(sentenceOf(error, deed, this.#target)) : asError(error);
   }
-}
-
-function takenBy(key: string, mark: Mark | undefined): string {
-  const who = mark === undefined ? 'somebody else' : `the registrator of the host ${mark.host}`;
-  return `The zone has ${key} from ${who}: give the container another SERVICE_ID.`;
 }
 
 function aliasOf(after: InstanceRecords | undefined): string {

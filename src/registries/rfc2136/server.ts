@@ -1,10 +1,10 @@
 import type { Answer, DecodedPacket } from 'dns-packet';
-import { hostPort } from '../../lib/host-port.ts';
+import { type HostPort, hostPort } from '../../lib/host-port.ts';
 import { inTime } from '../../lib/in-time.ts';
 import { Connection } from './connection.ts';
 import { question, readAnswer } from './message.ts';
 import { sign, TsigReader, TsigRefusal, UntrustedAnswer } from './tsig.ts';
-import type { KeySource, ServerAddress } from './uri.ts';
+import type { KeySource } from './uri.ts';
 
 /** Bytes of a zone: ten times what a hundred thousand instances take. */
 const MOST_BYTES = 2 ** 28;
@@ -33,13 +33,13 @@ export class DnsRefusal extends Error {
 export class DnsServer {
   /** `host:port`. */
   readonly address: string;
-  readonly #server: ServerAddress;
+  readonly #server: HostPort;
   readonly #key: KeySource;
   readonly #idle: Connection[] = [];
   readonly #busy = new Set<Connection>();
   #closed = false;
 
-  constructor(server: ServerAddress, key: KeySource) {
+  constructor(server: HostPort, key: KeySource) {
     this.address = hostPort(server.host, server.port);
     this.#server = server;
     this.#key = key;

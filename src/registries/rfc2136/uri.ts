@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { parseBoolean } from '../../lib/boolean.ts';
 import type { Environment } from '../../lib/environment.ts';
+import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { ALGORITHMS, type TsigAlgorithm, type TsigKey } from './tsig.ts';
 
 /** Which zone, on which servers, and how we sign. */
@@ -7,7 +9,7 @@ export interface Rfc2136Target {
   /** For logs. */
   readonly name: string;
   /** At least one; the first that takes our updates is used. */
-  readonly servers: readonly ServerAddress[];
+  readonly servers: readonly HostPort[];
   /** Lower case, without the last dot. */
   readonly zone: string;
   /** Seconds. */
@@ -17,11 +19,6 @@ export interface Rfc2136Target {
   /** Undefined where nothing is signed. */
   readonly keyName: string | undefined;
   readonly key: KeySource;
-}
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /**
@@ -39,30 +36,24 @@ const ZONE = /^(?=.{1,200}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a
  * RFC2136_TSIG_SECRET or RFC2136_TSIG_SECRET_FILE (base64), RFC2136_TSIG_ALGORITHM, and RFC2136_INSECURE. A server
  * without a port has port 53; none at all is 127.0.0.1.
  *
- * @throws an Error with one sentence, which quotes nothing of a URI that may hold a secret
+ * @throws an Error with one sentence
  */
 export function rfc2136Target(uri: string, env: Environment): Rfc2136Target {
-  const rest = /^rfc2136:(?:\/\/)?(.*)$/is.exec(uri)?.[1] ?? '';
-  if (rest.includes('@')) {
-    throw new Error(
-      'The rfc2136 URI has an @, as before a user or a key: set RFC2136_TSIG_KEYNAME and RFC2136_TSIG_SECRET_FILE instead.',
-    );
-  }
+  const rest = /^rfc2136:(?:\/\/)?(.*)$/s.exec(uri)?.[1] ?? '';
   const [, hosts = '', path = '', query = ''] = /^([^/?#]*)(?:\/([^/?#]*)\/?)?(?:\?([^#]*))?$/.exec(rest) ?? [];
   const zone = path.toLowerCase().replace(/\.$/, '');
   if (!ZONE.test(zone)) throw new Error(`The rfc2136 URI names no DNS zone: it must look like ${FORM}.`);
   const servers = (hosts || '127.0.0.1').split(',').map(parseServer);
-  const where = servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
+  const where = servers.map(({ host, port }) => hostPort(host, port)).join(',');
   return { name: `rfc2136://${where}/${zone}`, servers, zone, ...parseQuery(query), ...keySource(env) };
 }
 
-function parseServer(text: string): ServerAddress {
-  const [, v6, name, port = '53'] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
-  const host = v6 ?? name;
-  if (host === undefined || Number(port) === 0 || Number(port) > 65_535) {
+function parseServer(text: string): HostPort {
+  const { host = '', port = 53 } = parseHostPort(text) ?? {};
+  if (host === '' || port === 0) {
     throw new Error(`The servers of the rfc2136 URI cannot be read: it must look like ${FORM}.`);
   }
-  return { host, port: Number(port) };
+  return { host, port };
 }
 
 function parseQuery(query: string): { ttl: number; tags: boolean } {
@@ -79,7 +70,7 @@ function parseQuery(query: string): { ttl: number; tags: boolean } {
 
 function keySource(env: Environment): Pick<Rfc2136Target, 'key' | 'keyName'> {
   const { RFC2136_TSIG_KEYNAME: keyName, RFC2136_TSIG_SECRET: secret, RFC2136_TSIG_SECRET_FILE: file } = env;
-  const insecure = /^(1|true)$/i.test(env.RFC2136_INSECURE ?? '');
+  const insecure = parseBoolean(env.RFC2136_INSECURE ?? '') === true;
   const isGiven = Boolean(keyName || secret || file);
   if (insecure && isGiven) {
     throw new Error('RFC2136_INSECURE says not to sign, and there is a TSIG key: unset the one or the other.');
