@@ -291,7 +291,9 @@ export class Reconciler {
     const changed = [...found.values()].filter(
       ({ key, content }) => this.#isRight(key) && content !== this.#wanted.get(key)?.entry.content,
     );
-    const keys = [...changed.map(({ key }) => key), ...lost.filter((key) => this.#isRight(key))];
+    const holders = this.registry.others?.().holders;
+    const removed = lost.filter((key) => this.#isRight(key) && !holders?.has(key));
+    const keys = [...changed.map(({ key }) => key), ...removed];
     this.#log.dispute(keys.filter((key) => this.#disputes.foundChanged(key, now)));
   }
 

@@ -5,9 +5,12 @@ import { EtcdServer } from '../support/etcd.ts';
 import { freePort } from '../support/ports.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 import { ZooKeeperClient } from '../support/zookeeper-client.ts';
+import { ConsulTarget } from './model/consul-target.ts';
 import { ConsulKvTarget } from './model/consulkv-target.ts';
+import { type EtcdScheme, EtcdTarget } from './model/etcd-target.ts';
+import { MemoryTarget } from './model/memory-target.ts';
 import { sequence } from './model/steps.ts';
-import { ConsulTarget, EtcdTarget, MemoryTarget, type Target } from './model/targets.ts';
+import type { Target } from './model/targets.ts';
 import { play } from './model/world.ts';
 import { ZooKeeperTarget } from './model/zookeeper-target.ts';
 
@@ -29,7 +32,7 @@ let zooKeeper: ZooKeeperServer;
 let bystander: ZooKeeperClient;
 beforeAll(async () => {
   [consul, etcd, zooKeeper] = await Promise.all([
-    new ConsulServer().start(),
+    new ConsulServer({ acl: true }).start(),
     new EtcdServer().start(),
     new ZooKeeperServer().start(),
   ]);
@@ -43,18 +46,26 @@ afterAll(async () => {
 describe('after any faults and a resync the registry holds what the running containers mean', () => {
   /** Every other lane of those that can has `--ttl`. */
   const ttlOf = (lane: number) => (lane % 2 === 0 ? undefined : 60);
+  const etcdTarget = (scheme: EtcdScheme) => (host: string, port: number, lane: number) =>
+    new EtcdTarget(scheme, etcd, port, host, ttlOf(lane));
   const targets: Readonly<Record<string, (host: string, port: number, lane: number) => Target>> = {
     memory: () => new MemoryTarget(),
     Consul: (host, port) => new ConsulTarget(consul, port, host),
     consulkv: (host, port, lane) => new ConsulKvTarget(consul, port, host, ttlOf(lane)),
-    etcd: (host, port, lane) => new EtcdTarget(etcd, port, host, ttlOf(lane)),
+    etcd: etcdTarget('etcd'),
+    'etcd-legacy': etcdTarget('etcd-legacy'),
+    coredns: etcdTarget('coredns'),
+    skydns2: etcdTarget('skydns2'),
     ZooKeeper: (host, port) => new ZooKeeperTarget(zooKeeper, bystander, port, host),
   };
   it.each([
     ['memory', 200],
-    ['Consul', 400],
+    ['Consul', 200],
     ['consulkv', 200],
-    ['etcd', 400],
+    ['etcd', 200],
+    ['etcd-legacy', 100],
+    ['coredns', 100],
+    ['skydns2', 100],
     ['ZooKeeper', 200],
   ])('%s: %i sequences', async (name, runs) => {
     const ports = await Promise.all(Array.from({ length: LANES }, freePort));

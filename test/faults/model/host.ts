@@ -3,7 +3,7 @@ import type { HealthStatus } from '../../support/simulated-container.ts';
 import type { SimulatedDocker } from '../../support/simulated-docker.ts';
 import type { Kind, Step } from './steps.ts';
 
-/** The `--ip` that registrator is given. */
+/** The host's address at first. */
 export const HOST_IP = '10.9.8.7';
 
 /** What a test knows of a container, beside Docker's own view of it. */
@@ -29,21 +29,25 @@ export class ModelHost {
   readonly #docker: SimulatedDocker;
   readonly #containers = new Map<string, Modelled>();
   #starts = 0;
-  #lastPort = 20_000;
+  #lastPort: number;
+  /** The address that the host has now. */
+  address = HOST_IP;
 
-  constructor(docker: SimulatedDocker) {
+  /** @param lastPort the host port before the first one that is published */
+  constructor(docker: SimulatedDocker, lastPort = 20_000) {
     this.#docker = docker;
+    this.#lastPort = lastPort;
   }
 
   apply(step: Step): void {
     // No two containers start in one millisecond, which is all that Docker's clock is read to.
     this.#docker.clockOffset += 5;
-    if (step.do === 'run') this.#run(step.name, step.kind);
+    if (step.do === 'run') this.#run(step.name, step.kind, step.id);
     const container = 'name' in step ? this.#containers.get(step.name) : undefined;
     if (container !== undefined) this.#change(container, step);
   }
 
-  #run(name: string, kind: Kind): void {
+  #run(name: string, kind: Kind, ownId?: string): void {
     const before = this.#containers.get(name);
     if (before !== undefined) this.#change(before, { do: 'remove', name });
     const target = [...this.#containers.values()].find((other) => other.kind !== 'joiner');
@@ -53,7 +57,7 @@ export class ModelHost {
     const id = this.#docker.create({
       name,
       image: 'team/web:1.0',
-      labels: this.#labels(name, kind),
+      labels: ownId === undefined ? this.#labels(name, kind) : { SERVICE_ID: ownId },
       publish: published,
       ...(kind === 'internal' ? { expose: ['90/tcp'] } : {}),
       ...(kind === 'on-host' ? { expose: ['91/tcp'], network: 'host' } : {}),
@@ -157,14 +161,14 @@ export class ModelHost {
     if (target?.state === 'down' || !this.#isInNetwork(target ?? container)) return [];
     const id = (port: number) => `${this.#docker.hostname}:${name}:${port}`;
     const health = this.#health(container);
-    const at80 = `${HOST_IP}:${(target?.published ?? published)['80/tcp']}`;
+    const at80 = `${this.address}:${(target?.published ?? published)['80/tcp']}`;
     switch (kind) {
       case 'plain':
       case 'checked':
         return [[id(80), `web ${at80} [] ${health}`]];
       case 'pair':
         return [
-          [`${id(53)}:udp`, `web-53 ${HOST_IP}:${published['53/udp']} [udp] ${health}`],
+          [`${id(53)}:udp`, `web-53 ${this.address}:${published['53/udp']} [udp] ${health}`],
           [id(80), `web-80 ${at80} [] ${health}`],
         ];
       case 'named':
@@ -179,7 +183,7 @@ export class ModelHost {
         return address === undefined ? [] : [[id(90), `web ${address}:90 [] ${health}`]];
       }
       case 'on-host':
-        return [[id(91), `web ${HOST_IP}:91 [] ${health}`]];
+        return [[id(91), `web ${this.address}:91 [] ${health}`]];
       case 'joiner':
         return target?.published['80/tcp'] === undefined ? [] : [[id(80), `joined ${at80} [] ${health}`]];
     }

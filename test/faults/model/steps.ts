@@ -18,7 +18,7 @@ export type Kind = (typeof KINDS)[number];
 
 /** One step of a sequence. A step that does not fit, such as to stop what does not run, does nothing. */
 export type Step =
-  | { readonly do: 'run'; readonly name: string; readonly kind: Kind }
+  | { readonly do: 'run'; readonly name: string; readonly kind: Kind; readonly id?: string }
   | {
       readonly do: 'start' | 'stop' | 'kill' | 'restart' | 'pause' | 'unpause' | 'remove' | 'crash';
       readonly name: string;
@@ -41,7 +41,16 @@ export type Step =
       readonly forgetful: boolean;
     }
   | { readonly do: 'registry'; readonly state: 'down' | 'stalled' | 'slow' | 'refusing' | 'well' | 'emptied' }
-  | { readonly do: 'foreign'; readonly number: number; readonly port: number }
+  | { readonly do: 'foreign'; readonly slot: number; readonly port: number }
+  | { readonly do: 'foreign goes'; readonly slot: number }
+  /** Every note of whose an entry is, is lost. */
+  | { readonly do: 'claims' }
+  /** An operator's maintenance mode for this container's ordinary ID. */
+  | { readonly do: 'maintenance'; readonly name: string; readonly on: boolean }
+  | { readonly do: 'address'; readonly address: string }
+  | { readonly do: 'token' }
+  /** A machine that was cloned from ours comes up; or another engine on this host, with a registrator of its own. */
+  | { readonly do: 'beside'; readonly who: 'twin' | 'namesake' }
   | { readonly do: 'kill registrator' }
   | { readonly do: 'wait'; readonly ms: number };
 
@@ -104,9 +113,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
-    weight: 1,
-    arbitrary: fc.record({ do: just('foreign'), number: fc.nat(2), port: fc.integer({ min: 1, max: 65_535 }) }),
+    weight: 3,
+    arbitrary: fc.record({ do: just('foreign'), slot: fc.nat(5), port: fc.integer({ min: 1, max: 65_535 }) }),
   },
+  { weight: 2, arbitrary: fc.record({ do: just('foreign goes'), slot: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ do: just('claims') }) },
+  { weight: 2, arbitrary: fc.record({ do: just('maintenance'), name: anyName, on: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: just('address'), address: fc.constantFrom('10.9.8.7', '10.9.8.5') }) },
+  { weight: 1, arbitrary: fc.record({ do: just('token') }) },
+  { weight: 1, arbitrary: fc.record({ do: just('beside'), who: just('twin', 'namesake') }) },
   { weight: 1, arbitrary: fc.record({ do: just('kill registrator') }) },
   { weight: 6, arbitrary: fc.record({ do: just('wait'), ms: fc.constantFrom(0, 2, 10, 30, 80) }) },
 );

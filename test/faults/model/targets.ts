@@ -1,8 +1,5 @@
 import type { Logger } from '../../../src/lib/log/index.ts';
-import { createRegistry, type Entry, type Owner, type Registry } from '../../../src/registries/index.ts';
-import type { Service } from '../../../src/services/index.ts';
-import type { ConsulServer } from '../../support/consul.ts';
-import type { EtcdServer } from '../../support/etcd.ts';
+import { createRegistry, type Owner, type Registry } from '../../../src/registries/index.ts';
 import { FaultProxy } from '../../support/proxy.ts';
 
 export type RegistryState = 'down' | 'stalled' | 'slow' | 'refusing' | 'well';
@@ -13,21 +10,38 @@ export interface Target extends AsyncDisposable {
   readonly outlives: boolean;
   /** Seconds of `--ttl`. */
   readonly ttl?: number;
+  /** Whether an entry's address is its key, and its ID is not. */
+  readonly keyedByAddress?: boolean;
+  prepare?(): Promise<void>;
   open(owner: Owner, log: Logger): Promise<Registry>;
+  /** For another registrator beside the one under test, whom no fault reaches. */
+  openBeside?(owner: Owner, log: Logger): Promise<Registry>;
   become(state: RegistryState): Promise<void>;
   /** Forgets all of this sequence's, as a server that was restarted on a new disk. */
   empty(): Promise<void>;
   /** As an operator, or another host's registrator, would: what it says stays until somebody changes it. */
-  putForeign(number: number, port: number): Promise<void>;
-  /** What it holds of this host, by ID, in the words of ModelHost.expected. */
+  putForeign(slot: number, port: number): Promise<void>;
+  removeForeign(slot: number): Promise<void>;
+  /** Deletes every note of whose an entry is. */
+  loseClaims?(): Promise<void>;
+  /** IDs of entries of which no registrator that starts now could know whose they are. */
+  unclaimed?(): Promise<ReadonlySet<string>>;
+  /** An operator's maintenance mode. @returns whether there was such a service */
+  maintain?(id: string, on: boolean): Promise<boolean>;
+  /** IDs that are in an operator's maintenance mode. */
+  maintained?(): Promise<ReadonlySet<string>>;
+  rotateToken?(): Promise<void>;
+  /** What it holds of this sequence's hosts, by ID, in the words of ModelHost.expected. */
   own(): Promise<Map<string, string>>;
   /** The expectation as far as this registry can hold it. */
   comparable?(expected: ReadonlyMap<string, string>): Map<string, string>;
-  /** What it holds of others in this sequence: the port that each says. */
-  foreign(): Promise<Map<number, number>>;
+  /** The key of an expected entry that `putForeign` puts something at. */
+  slotOf?(id: string, text: string): number;
+  /** What it holds of others in this sequence, by slot: every byte, and by which write, where the registry says that. */
+  foreign(): Promise<Map<number, string>>;
 }
 
-const SLOW = 40;
+export const SLOW = 40;
 
 /** A server behind a proxy that is a bad network. */
 export abstract class Remote {
@@ -44,10 +58,17 @@ export abstract class Remote {
     if (ttl !== undefined) this.ttl = ttl;
   }
 
-  /** The registry behind the proxy, at a path that is empty or begins with a slash. */
-  protected connect(scheme: string, path: string, owner: Owner, log: Logger): Promise<Registry> {
-    const context = { owner, env: {}, log, ...(this.ttl === undefined ? {} : { ttl: this.ttl }) };
-    return createRegistry(`${scheme}://${this.proxy.address}${path}`, context);
+  /** The registry behind the proxy, or at `address`, at a path that is empty or begins with a slash. */
+  protected connect(
+    scheme: string,
+    path: string,
+    owner: Owner,
+    log: Logger,
+    env: Record<string, string> = {},
+    address = this.proxy.address,
+  ): Promise<Registry> {
+    const context = { owner, env, log, ...(this.ttl === undefined ? {} : { ttl: this.ttl }) };
+    return createRegistry(`${scheme}://${address}${path}`, context);
   }
 
   async become(state: RegistryState): Promise<void> {
@@ -75,289 +96,22 @@ export function withoutTagsAndHealth(expected: ReadonlyMap<string, string>): Map
   return new Map([...expected].map(([id, text]) => [id, text.replace(/ \[.*$/, '')]));
 }
 
-/** An operator's own, and two of hosts whose names begin like ours: the IDs of what `putForeign` puts, by number. */
-export const foreignIds = (host: string) => [`operators-${host}`, `own-${host}-2-a`, `${host}-2:a:80`];
-
-/** For `Target.foreign`: the ports of those that are there. */
-export function portsByNumber(ports: readonly (string | number | undefined)[]): Map<number, number> {
-  return new Map(
-    [...ports.entries()].flatMap(([number, port]) => (port === undefined ? [] : [[number, Number(port)]])),
-  );
-}
-
-interface AgentService {
-  readonly ID: string;
-  readonly Service: string;
-  readonly Address: string;
-  readonly Port: number;
-  readonly Tags: readonly string[];
-}
-
-type Call = <T>(method: string, path: string, body?: unknown) => Promise<T>;
-
-/** What an agent holds, by ID, in the words of ModelHost.expected. */
-async function agentHolds(call: Call): Promise<Map<string, string>> {
-  const services = await call<Record<string, AgentService>>('GET', '/v1/agent/services');
-  const checks = await call<Record<string, { ServiceID: string; Status: string }>>('GET', '/v1/agent/checks');
-  const health = (id: string) => {
-    const states = Object.values(checks).flatMap(({ ServiceID, Status }) => (ServiceID === id ? [Status] : []));
-    return ['critical', 'warning'].find((state) => states.includes(state)) ?? 'passing';
-  };
-  return new Map(
-    Object.values(services).map(({ ID, Service, Address, Port, Tags }) => [
-      ID,
-      `${Service} ${Address}:${Port} [${Tags.join('|')}] ${health(ID)}`,
-    ]),
-  );
-}
-
-export class ConsulTarget extends Remote implements Target {
-  readonly #consul: ConsulServer;
-
-  constructor(consul: ConsulServer, listen: number, host: string) {
-    super(consul.httpPort, listen, host);
-    this.#consul = consul;
-  }
-
-  open(owner: Owner, log: Logger): Promise<Registry> {
-    return this.connect('consul', '', owner, log);
-  }
-
-  async empty(): Promise<void> {
-    const ids = [...(await this.#held()).keys()];
-    await Promise.all(ids.map((id) => this.#consul.api('PUT', `/v1/agent/service/deregister/${id}`)));
-    this.proxy.cut();
-  }
-
-  async putForeign(number: number, Port: number): Promise<void> {
-    const id = foreignIds(this.host)[number];
-    const Meta = number === 1 ? { 'registrator-host': `${this.host}-2`, 'registrator-engine': 'another' } : {};
-    await this.#consul.api('PUT', '/v1/agent/service/register', { ID: id, Name: 'web', Port, Meta });
-  }
-
-  async own(): Promise<Map<string, string>> {
-    const foreign = new Set(foreignIds(this.host));
-    return new Map([...(await this.#held())].filter(([id]) => !foreign.has(id)));
-  }
-
-  async foreign(): Promise<Map<number, number>> {
-    const held = await this.#held();
-    return portsByNumber(foreignIds(this.host).map((id) => /:(\d+) /.exec(held.get(id) ?? '')?.[1]));
-  }
-
-  /** Of this sequence, whoever's: other sequences use the same agent. */
-  async #held(): Promise<Map<string, string>> {
-    const held = await agentHolds((method, path) => this.#consul.api(method, path));
-    return new Map([...held].filter(([id]) => new RegExp(`(^|-)${this.host}(-|:|$)`).test(id)));
-  }
-}
-
-export class EtcdTarget extends Remote implements Target {
-  readonly #etcd: EtcdServer;
-
-  constructor(etcd: EtcdServer, listen: number, host: string, ttl: number | undefined) {
-    super(etcd.port, listen, host, ttl);
-    this.#etcd = etcd;
-  }
-
-  get #prefix(): string {
-    return `/${this.host}/services`;
-  }
-
-  open(owner: Owner, log: Logger): Promise<Registry> {
-    return this.connect('etcd', this.#prefix, owner, log);
-  }
-
-  async empty(): Promise<void> {
-    for (const prefix of [`${this.#prefix}/`, this.#claims]) {
-      await this.#call('deleterange', { key: base64(prefix), range_end: base64(end(prefix)) });
-    }
-    this.proxy.cut();
-  }
-
-  async putForeign(number: number, port: number): Promise<void> {
-    const key = this.#foreignKeys()[number] ?? '';
-    await this.#call('put', { key: base64(key), value: base64(`10.0.0.1:${port}`) });
-    if (number !== 1) return;
-    const claim = { owner: `${this.host}-2`, engine: 'another', name: 'web', id: key.slice(key.lastIndexOf('/') + 1) };
-    const claimKey = `/_registrator/${key.replaceAll('/', '%2F')}`;
-    await this.#call('put', { key: base64(claimKey), value: base64(JSON.stringify(claim)) });
-  }
-
-  readonly comparable = withoutTagsAndHealth;
-
-  async own(): Promise<Map<string, string>> {
-    const foreign = new Set(this.#foreignKeys());
-    const pairs = (await this.#list(`${this.#prefix}/`)).filter(({ key }) => !foreign.has(key));
-    const own = new Map<string, string>();
-    for (const { key, value, lease } of pairs) {
-      const [name, id = ''] = key.slice(this.#prefix.length + 1).split('/');
-      const expires = lease !== undefined && lease !== '0';
-      if (own.has(id)) throw new Error(`${id} is there twice`);
-      own.set(id, expires === (this.ttl !== undefined) ? `${name} ${value}` : `${key} has the lease ${lease}`);
-    }
-    const claimed = (await this.#list(this.#claims)).map(({ key }) => key.slice(this.#claims.length));
-    for (const claim of claimed) {
-      const id = claim.slice(claim.lastIndexOf('%2F') + 3);
-      if (!own.has(id) && !foreignIds(this.host).includes(id)) own.set(`the claim of ${id}`, 'is there without a key');
-    }
-    return own;
-  }
-
-  async foreign(): Promise<Map<number, number>> {
-    const values = new Map((await this.#list(`${this.#prefix}/`)).map(({ key, value }) => [key, value]));
-    return portsByNumber(this.#foreignKeys().map((key) => values.get(key)?.split(':')[1]));
-  }
-
-  #foreignKeys(): string[] {
-    return foreignIds(this.host).map((id) => `${this.#prefix}/web/${id}`);
-  }
-
-  get #claims(): string {
-    return `/_registrator/%2F${this.host}%2Fservices%2F`;
-  }
-
-  async #list(prefix: string): Promise<{ key: string; value: string; lease?: string }[]> {
-    const answer = await this.#call<{ kvs?: { key: string; value: string; lease?: string }[] }>('range', {
-      key: base64(prefix),
-      range_end: base64(end(prefix)),
-    });
-    const text = (base: string) => Buffer.from(base, 'base64').toString();
-    return (answer.kvs ?? []).map(({ key, value, ...rest }) => ({ ...rest, key: text(key), value: text(value) }));
-  }
-
-  async #call<T>(method: string, body: unknown): Promise<T> {
-    const response = await fetch(`http://${this.#etcd.address}/v3/kv/${method}`, {
-      method: 'POST',
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(10_000),
-    });
-    if (!response.ok) throw new Error(`etcd answers ${response.status}: ${await response.text()}`);
-    return (await response.json()) as T;
-  }
-}
-
-const base64 = (text: string) => Buffer.from(text).toString('base64');
-/** The first key after all with this prefix. */
-const end = (prefix: string) =>
-  `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
-
 /**
- * The embedded catalogue, read by its HTTP API. It has no network that could fail, so what goes wrong is put between it
- * and the reconciler.
+ * The IDs of what `putForeign` puts, by slot: an operator's own, two of hosts whose names begin like ours, and three that
+ * our containers ask for.
  */
-export class MemoryTarget implements Target {
-  readonly outlives = false;
-  readonly #agent: Agent = { address: '' };
-  #registry: Unreliable | undefined;
-  #state: RegistryState = 'well';
+export const foreignIds = (host: string) => [
+  `operators-${host}`,
+  `own-${host}-2-a`,
+  `${host}-2:a:80`,
+  `own-${host}-a`,
+  `own-${host}-b`,
+  `shared-${host}`,
+];
 
-  async open(owner: Owner, log: Logger): Promise<Registry> {
-    const listening = log.child({}, { msgPrefix: '' });
-    const registry = await createRegistry('memory://127.0.0.1:0?dns=off', {
-      owner,
-      env: {},
-      log: overhear(listening, (address) => {
-        this.#agent.address = address;
-      }),
-    });
-    this.#registry = new Unreliable(registry);
-    this.#registry.become(this.#state);
-    return this.#registry;
-  }
-
-  async become(state: RegistryState): Promise<void> {
-    this.#state = state;
-    this.#registry?.become(state);
-  }
-
-  async empty(): Promise<void> {
-    await this.#registry?.loseAll();
-  }
-
-  async putForeign(): Promise<void> {}
-  async foreign(): Promise<Map<number, number>> {
-    return new Map();
-  }
-
-  own(): Promise<Map<string, string>> {
-    return agentHolds(async (_, path) => {
-      const response = await fetch(`http://${this.#agent.address}${path}`, { signal: AbortSignal.timeout(10_000) });
-      return response.json() as never;
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-interface Agent {
-  address: string;
-}
-
-/** A logger that tells of the address that the catalogue says it answers at. */
-function overhear(log: Logger, tell: (address: string) => void): Logger {
-  return new Proxy(log, {
-    get(target, property, receiver) {
-      if (property !== 'info') return Reflect.get(target, property, receiver);
-      return (fields: { http?: string }, ...rest: string[]) => {
-        if (typeof fields.http === 'string') tell(fields.http);
-        target.info(fields, ...rest);
-      };
-    },
-  });
-}
-
-/** Hands on each call, when and as far as its state lets it. */
-class Unreliable implements Registry {
-  readonly name: string;
-  readonly batchSize: number;
-  readonly #inner: Registry;
-  #state: RegistryState = 'well';
-  #changed = Promise.withResolvers<void>();
-  #lost = Promise.withResolvers<string>();
-
-  constructor(inner: Registry) {
-    this.#inner = inner;
-    this.name = inner.name;
-    this.batchSize = inner.batchSize;
-  }
-
-  become(state: RegistryState): void {
-    this.#state = state;
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
-  }
-
-  async loseAll(): Promise<void> {
-    await this.#inner.deregister(await this.#inner.registered(AbortSignal.timeout(1_000)), AbortSignal.timeout(1_000));
-    this.#lost.resolve('it was emptied');
-    this.#lost = Promise.withResolvers();
-  }
-
-  entry = (service: Service) => this.#inner.entry(service);
-  connect = (signal: AbortSignal) => this.#do(signal, () => this.#inner.connect(signal), true);
-  register = (services: readonly Service[], signal: AbortSignal) =>
-    this.#do(signal, () => this.#inner.register(services, signal));
-  deregister = (entries: readonly Entry[], signal: AbortSignal) =>
-    this.#do(signal, () => this.#inner.deregister(entries, signal));
-  registered = (signal: AbortSignal) => this.#do(signal, () => this.#inner.registered(signal), true);
-  refresh = (services: readonly Service[], signal: AbortSignal) =>
-    this.#do(signal, async () => this.#inner.refresh?.(services, signal));
-  lost = (signal: AbortSignal) =>
-    new Promise<string>((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.#lost.promise.then(resolve);
-    });
-  close = () => this.#inner.close();
-
-  async #do<T>(signal: AbortSignal, work: () => Promise<T>, isReading = false): Promise<T> {
-    while (this.#state === 'stalled' && !signal.aborted) {
-      const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      await Promise.race([this.#changed.promise, aborted]);
-    }
-    signal.throwIfAborted();
-    if (this.#state === 'down' || (this.#state === 'refusing' && !isReading)) throw new Error('it is not well');
-    if (this.#state === 'slow') await new Promise((resolve) => setTimeout(resolve, SLOW));
-    return work();
-  }
+/** For `Target.foreign`: the stamps of those that are there. */
+export function stampsBySlot(stamps: readonly (string | undefined)[]): Map<number, string> {
+  return new Map(
+    [...stamps.entries()].flatMap(([slot, stamp]) => (stamp === undefined ? [] : [[slot, stamp] as const])),
+  );
 }

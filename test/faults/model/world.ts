@@ -9,12 +9,12 @@ import type { DeriveOptions } from '../../../src/services/index.ts';
 import { SimulatedDocker } from '../../support/simulated-docker.ts';
 import { HOST_IP, ModelHost } from './host.ts';
 import type { Step } from './steps.ts';
-import type { Target } from './targets.ts';
+import { foreignIds, type Target } from './targets.ts';
 
 /** Milliseconds between two resyncs. */
 const RESYNC = 200;
 /** Milliseconds after the last fault by which all is right: the longest backoff that faults this short lead to, and a resync. */
-const LIMIT = 8_000;
+const LIMIT = 20_000;
 
 /** ContainerController and reconciler as registrator puts them together, in this process; `kill` ends it as kill -9 would. */
 class Subject {
@@ -22,15 +22,15 @@ class Subject {
   readonly #docker: DockerHost;
   readonly #registry: Registry;
   readonly #ended: Promise<unknown>;
+  readonly #controller: ContainerController;
 
-  constructor(docker: SimulatedDocker, registry: Registry, log: pino.Logger, ttl: number | undefined) {
+  constructor(docker: SimulatedDocker, registry: Registry, log: pino.Logger, address: string, ttl: number | undefined) {
     this.#docker = new DockerHost(dockerConnection({ DOCKER_HOST: docker.host }));
     this.#registry = registry;
     const desired = new DesiredState();
     const derive: DeriveOptions = {
       hostname: docker.hostname,
-      ip: HOST_IP,
-      hostAddress: {},
+      hostAddress: { 4: address },
       ownNetwork: false,
       ipFamily: 4,
       internal: false,
@@ -57,7 +57,12 @@ class Subject {
       retryIntervalMs: 50,
     };
     const reconciler = new Reconciler(registry, desired, options, log);
+    this.#controller = source;
     this.#ended = Promise.all([source.run(this.#ending.signal), reconciler.run(this.#ending.signal)]);
+  }
+
+  hostMoved(address: string): void {
+    this.#controller.hostMoved({ 4: address });
   }
 
   async kill(): Promise<void> {
@@ -83,9 +88,17 @@ export async function play(steps: readonly Step[], host: string, target: Target,
     },
   );
   const model = new ModelHost(docker);
-  const foreign = new Map<number, number>();
-  const owner = { host, engine: `engine of ${host}` };
-  const start = async () => new Subject(docker, await target.open(owner, log), log, target.ttl);
+  /** What others have put, by slot, as the registry held it right after. */
+  const foreign = new Map<number, string>();
+  /** IDs of which no registrator that has started since can know whose they are. */
+  const unknowable = new Set<string>();
+  /** IDs that an operator has put into maintenance mode, and not taken out since. */
+  const maintained = new Set<string>();
+  const beside = new Beside(host, target, log);
+  const addresses = () => new Set([model.address]);
+  const owner = { host, engine: engineOf(host), addresses };
+  const start = async () => new Subject(docker, await target.open(owner, log), log, model.address, target.ttl);
+  await target.prepare?.();
   await target.become('well');
   let subject = await start();
   try {
@@ -98,7 +111,8 @@ export async function play(steps: readonly Step[], host: string, target: Target,
     }
     await stopFaults();
     await becomesRight();
-    const bad = lines.find((line) => /"level":"(error|fatal)"/.test(line));
+    await operatorsWordStands();
+    const bad = lines.find((line) => /"level":"(error|fatal)"/.test(line) && !/is in conflict: /.test(line));
     if (bad !== undefined) throw new Error(`registrator logged an error: ${bad}`);
   } catch (error) {
     throw new Error(`${(error as Error).message}\nregistrator's last lines:\n${lines.slice(-80).join('')}`, {
@@ -106,7 +120,7 @@ export async function play(steps: readonly Step[], host: string, target: Target,
     });
   } finally {
     docker.resume();
-    await subject.kill();
+    await Promise.all([subject.kill(), beside.end()]);
   }
 
   async function fault(step: Step): Promise<void> {
@@ -126,17 +140,50 @@ export async function play(steps: readonly Step[], host: string, target: Target,
         foreign.clear();
         return;
       case 'foreign':
-        await target.putForeign(step.number, step.port);
-        if (target.outlives) foreign.set(step.number, step.port);
+        await target.putForeign(step.slot, step.port);
+        return noteForeign(step.slot);
+      case 'foreign goes':
+        if (foreign.delete(step.slot)) await target.removeForeign(step.slot);
         return;
+      case 'claims':
+        await target.loseClaims?.();
+        return;
+      case 'maintenance': {
+        const id = `${host}:${step.name}:80`;
+        if (!(await target.maintain?.(id, step.on))) return;
+        if (step.on) maintained.add(id);
+        else maintained.delete(id);
+        return;
+      }
+      case 'address':
+        model.address = step.address;
+        subject.hostMoved(step.address);
+        return;
+      case 'token':
+        await target.rotateToken?.();
+        return;
+      case 'beside':
+        return beside.start(step.who);
       case 'kill registrator':
-        await subject.kill();
-        subject = await start();
-        return;
+        // Each new one removes once more what bears our name: two at once is what is asked for, not one a second.
+        if (beside.has('namesake')) return;
+        return restart();
       case 'wait':
         await sleep(step.ms);
         return;
     }
+  }
+
+  async function restart(): Promise<void> {
+    await subject.kill();
+    for (const id of (await target.unclaimed?.()) ?? []) unknowable.add(id);
+    subject = await start();
+  }
+
+  async function noteForeign(slot: number): Promise<void> {
+    const stamp = (await target.foreign()).get(slot);
+    if (stamp === undefined) foreign.delete(slot);
+    else foreign.set(slot, stamp);
   }
 
   async function engine(state: Extract<Step, { do: 'docker' }>['state']): Promise<void> {
@@ -172,12 +219,94 @@ export async function play(steps: readonly Step[], host: string, target: Target,
 
   async function check(): Promise<void> {
     const [own, others] = await Promise.all([target.own(), target.foreign()]);
-    const expected = model.expected();
-    const wanted = target.comparable?.(expected) ?? expected;
-    if (!isDeepStrictEqual(own, wanted))
+    const wanted = expected(own);
+    const [held, should] = [own, wanted].map((all) => new Map([...all].filter(([id]) => !unknowable.has(id))));
+    if (!isDeepStrictEqual(held, should))
       throw new Error(`the registry holds\n${show(own)}\nwhere it should hold\n${show(wanted)}`);
     if (!isDeepStrictEqual(others, foreign))
       throw new Error(`entries of others are\n${show(others)}\nand were\n${show(foreign)}`);
+  }
+
+  /** What all registrators want together, but for what somebody else holds. */
+  function expected(own: ReadonlyMap<string, string>): Map<string, string> {
+    const isFree = ([id, text]: readonly [string, string]) =>
+      !foreign.has(target.slotOf?.(id, text) ?? foreignIds(host).indexOf(id));
+    const ours = target.comparable?.(new Map([...model.expected()].filter(isFree))) ?? model.expected();
+    const theirs = new Map([...beside.expected()].filter(isFree));
+    const all = new Map(ours);
+    for (const [id, text] of target.comparable?.(theirs) ?? theirs) {
+      // Who was first has it, and neither takes it from the other.
+      if (!ours.has(id) || own.get(id) === text) all.set(id, text);
+    }
+    // What an operator has put into maintenance mode is critical, unless it was registered anew since.
+    for (const id of maintained) {
+      const [text, found] = [all.get(id), own.get(id)];
+      if (text !== undefined && found === text.replace(/\S+$/, 'critical')) all.set(id, found);
+    }
+    return all;
+  }
+
+  /** Over resyncs and a restart of ours. */
+  async function operatorsWordStands(): Promise<void> {
+    const [id] = [...model.expected().keys()].filter((one) => one.startsWith(`${host}:`));
+    if (id === undefined || maintained.size === 0 || !(await target.maintain?.(id, true))) return;
+    maintained.add(id);
+    if (!beside.has('namesake')) await restart();
+    await sleep(RESYNC * 2.5);
+    if (!(await target.maintained?.())?.has(id))
+      throw new Error(`${id} was taken out of an operator's maintenance mode`);
+    await becomesRight();
+  }
+}
+
+const engineOf = (host: string) => `engine of ${host}`;
+
+/** Other registrators at the same registry, whom no fault reaches. */
+class Beside {
+  readonly #host: string;
+  readonly #target: Target;
+  readonly #log: pino.Logger;
+  readonly #all = new Map<'twin' | 'namesake', { model: ModelHost; end(): Promise<void> }>();
+
+  constructor(host: string, target: Target, log: pino.Logger) {
+    this.#host = host;
+    this.#target = target;
+    this.#log = log.child({ beside: true }, { level: 'silent' });
+  }
+
+  has(who: 'twin' | 'namesake'): boolean {
+    return this.#all.has(who);
+  }
+
+  /** The twin bears our engine's ID and another name, the namesake our name and another engine's ID. */
+  async start(who: 'twin' | 'namesake'): Promise<void> {
+    if (this.#all.has(who) || this.#target.openBeside === undefined) return;
+    const isTwin = who === 'twin';
+    const hostname = isTwin ? `${this.#host}-t` : this.#host;
+    const docker = await new SimulatedDocker({ hostname }).up();
+    const model = new ModelHost(docker, isTwin ? 30_000 : 40_000);
+    model.address = isTwin ? '10.9.8.6' : HOST_IP;
+    model.apply({ do: 'run', name: isTwin ? 't' : 'z', kind: 'plain' });
+    // It asks for an ID that a container of ours may have.
+    if (isTwin && !this.#target.keyedByAddress)
+      model.apply({ do: 'run', name: 'a', kind: 'own-id', id: `own-${this.#host}-a` });
+    const engine = isTwin ? engineOf(this.#host) : 'another engine';
+    const owner = { host: hostname, engine, addresses: () => new Set([model.address]) };
+    const registry = await this.#target.openBeside(owner, this.#log);
+    const subject = new Subject(docker, registry, this.#log, model.address, this.#target.ttl);
+    const end = async () => {
+      await subject.kill();
+      await docker[Symbol.asyncDispose]();
+    };
+    this.#all.set(who, { model, end });
+  }
+
+  expected(): Map<string, string> {
+    return new Map([...this.#all.values()].flatMap(({ model }) => [...model.expected()]));
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#all.values()].map((one) => one.end()));
   }
 }
 
