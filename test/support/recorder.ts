@@ -80,7 +80,7 @@ export class RecordingConsul implements AsyncDisposable {
       const id = decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
       if (path === '/v1/agent/service/register') this.#register(body as Record<string, unknown>);
       if (path.startsWith('/v1/agent/service/deregister/')) this.#deregister(id);
-      if (path.startsWith('/v1/agent/service/maintenance/')) this.#maintain(id, url.includes('enable=true'));
+      if (path.startsWith('/v1/agent/service/maintenance/')) this.#maintain(id, new URL(url, 'http://x').searchParams);
       if (path.startsWith('/v1/agent/check/update/')) {
         const check = this.#checks.get(id);
         if (check === undefined) return { status: 500, body: `CheckID "${id}" does not have associated TTL` };
@@ -121,12 +121,13 @@ export class RecordingConsul implements AsyncDisposable {
     });
   }
 
-  #maintain(id: string, enable: boolean): void {
+  #maintain(id: string, asked: URLSearchParams): void {
     const checkId = `_service_maintenance:${id}`;
-    if (enable)
+    if (asked.get('enable') === 'true')
       this.#checks.set(checkId, {
         CheckID: checkId,
         Name: 'Service Maintenance Mode',
+        Notes: asked.get('reason') ?? '',
         ServiceID: id,
         Status: 'critical',
       });

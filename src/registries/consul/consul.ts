@@ -42,7 +42,7 @@ class Consul implements Registry {
   readonly #log: Logger;
   /** IDs that were registered with a check, as far as we know: one that is no longer asked for has to be removed. */
   readonly #checked = new Set<string>();
-  /** IDs that we put into maintenance mode, which is how Consul shows a paused container as critical. */
+  /** IDs of paused containers, which Consul shows as critical by maintenance mode: ours, or an operator's that was there before. */
   readonly #maintenance = new Set<string>();
   #findings: Findings;
   /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
@@ -164,6 +164,7 @@ class Consul implements Registry {
     ]);
     const findings = new Findings(this.#owner);
     this.#checked.clear();
+    const paused = new Set(this.#maintenance);
     this.#maintenance.clear();
     const critical = new Set<string>();
     const reported = new Map<string, Health['status']>();
@@ -174,10 +175,11 @@ class Consul implements Registry {
         this.#checked.add(ServiceID);
         if (Status === 'critical') critical.add(ServiceID);
       }
-      const isOurMaintenance = CheckID === `_service_maintenance:${ServiceID}` && Notes === PAUSED.output;
-      if (isOurMaintenance) this.#maintenance.add(ServiceID);
-      // The state of any other check is the agent's or the application's affair; other maintenance is an operator's word.
-      if (isOurMaintenance || (Name === DOCKER_CHECK && !reported.has(ServiceID))) reported.set(ServiceID, Status);
+      const isMaintenance = CheckID === maintenanceId(ServiceID);
+      // Other maintenance is an operator's word, and the state of any other check the agent's or the application's affair.
+      const showsPause = isMaintenance && (Notes === PAUSED.output || paused.has(ServiceID));
+      if (showsPause) this.#maintenance.add(ServiceID);
+      if (showsPause || (Name === DOCKER_CHECK && !reported.has(ServiceID))) reported.set(ServiceID, Status);
     }
     for (const service of Object.values(checked(AGENT_SERVICES, services.data, NO_CONSUL))) {
       const { ID, Service, Address, Port, Meta: held } = service;
@@ -290,12 +292,21 @@ class Consul implements Registry {
   async #maintain(service: Service, signal: AbortSignal): Promise<void> {
     const wanted = !reportsHealth(service) && service.health?.status === 'critical';
     if (wanted === this.#maintenance.has(service.id)) return;
-    await this.#put(`/v1/agent/service/maintenance/${encodeURIComponent(service.id)}`, signal, {
-      params: { enable: String(wanted), ...(wanted ? { reason: PAUSED.output } : {}) },
-      needs: `service:write for "${service.name}"`,
-    });
+    const reason = await this.#maintenanceReason(service.id, signal);
+    const isLeft = wanted ? reason !== undefined : reason !== PAUSED.output;
+    if (!isLeft)
+      await this.#put(`/v1/agent/service/maintenance/${encodeURIComponent(service.id)}`, signal, {
+        params: { enable: String(wanted), ...(wanted ? { reason: PAUSED.output } : {}) },
+        needs: `service:write for "${service.name}"`,
+      });
     if (wanted) this.#maintenance.add(service.id);
     else this.#maintenance.delete(service.id);
+  }
+
+  /** Why the service is in maintenance mode now; undefined where it is not. */
+  async #maintenanceReason(id: string, signal: AbortSignal): Promise<string | undefined> {
+    const { data } = await this.#client.get<unknown>('/v1/agent/checks', { signal });
+    return checked(AGENT_CHECKS, data, NO_CONSUL)[maintenanceId(id)]?.Notes;
   }
 
   async #put(
@@ -356,6 +367,7 @@ function isUnknown(error: unknown): boolean {
 
 /** What Consul calls the check that a service is registered with. */
 const checkId = (serviceId: string) => `service:${serviceId}`;
+const maintenanceId = (serviceId: string) => `_service_maintenance:${serviceId}`;
 
 const DOCKER_CHECK = "Docker's health of the container";
 

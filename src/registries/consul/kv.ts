@@ -90,6 +90,8 @@ class ConsulKv implements Registry {
   /** Our own keys. Where it is out of date, a transaction fails, and the key is read anew. */
   #held = new Map<string, KeyState>();
   #findings: Findings;
+  /** Names of hosts by the hash that stands for them in flags, as far as IDs show them. */
+  readonly #hosts = new Map<string, string>();
 
   constructor(client: HttpClient, name: string, prefix: string, owner: Owner, session: ConsulSession | undefined) {
     this.#client = client;
@@ -142,7 +144,9 @@ class ConsulKv implements Registry {
       });
     const held = new Map<string, KeyState>();
     const findings = new Findings(this.#owner);
-    for (const pair of checked(KV_PAIRS, data, NO_CONSUL)) {
+    const pairs = checked(KV_PAIRS, data, NO_CONSUL);
+    this.#noteHosts(pairs);
+    for (const pair of pairs) {
       const entry = this.#asEntry(pair);
       if (entry === undefined || !findings.add(entry, { mark: this.#markOf(pair) })) continue;
       held.set(pair.Key, { index: pair.ModifyIndex, session: pair.Session ?? '' });
@@ -171,15 +175,21 @@ class ConsulKv implements Registry {
     this.#client.close();
   }
 
-  /** The host's name is there as a hash alone: where it is not ours, only the ID may show it. */
-  #markOf({ Key, Flags }: KvPair): Mark | undefined {
+  #noteHosts(pairs: readonly KvPair[]): void {
+    this.#hosts.clear();
+    for (const { Key, Flags } of pairs) {
+      const [mark, host] = [readFlags(Flags), hostOfId(idOf(Key))];
+      if (mark !== undefined && host !== undefined && host !== this.#owner.host) this.#hosts.set(mark.host, host);
+    }
+  }
+
+  /** The host's name is there as a hash alone. */
+  #markOf({ Flags }: Pick<KvPair, 'Flags'>): Mark | undefined {
     const found = readFlags(Flags);
     if (found === undefined) return undefined;
     const own = readFlags(this.#flags);
-    const shown = hostOfId(idOf(Key));
-    const other = shown === this.#owner.host ? undefined : shown;
     return {
-      host: found.host === own?.host ? this.#owner.host : other,
+      host: found.host === own?.host ? this.#owner.host : this.#hosts.get(found.host),
       engine: found.engine === own?.engine ? this.#owner.engine : undefined,
     };
   }

@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../../../lib/log/index.ts';
 import type { Service } from '../../../services/index.ts';
 import {
   BatchError,
+  ConflictError,
   type Entry,
   type Owner,
   RefusedError,
@@ -246,6 +247,49 @@ export function registryConformance<S extends RegistryServer>(suite: Conformance
         await theirs.deregister([theirs.entry(own)], signal);
         await expectHeld(theirs, []);
         await expectHeld(ours, [service(80)]);
+      });
+
+      on('what somebody else holds stays as it is, is told of, and is taken once the way is free', async () => {
+        const holder: Owner = { host: `${owner.host}-b`, engine: `${owner.engine}-B` };
+        const theirs = await connect(holder);
+        const wanted = service(80, { id: `an-id-of-its-own-${tests}` });
+        await theirs.register([wanted], signal);
+        const before = await theirs.registered(signal);
+
+        const ours = await connect();
+        const entry = ours.entry(wanted);
+        // Where the mark is a hash, the host's name need not be known.
+        const words = [`registrator on host "${holder.host}"`, 'another host'];
+        if (ours.others !== undefined) expect(words.includes(ours.others().holders.get(entry.key) ?? '')).toBe(true);
+        for (const attempt of [() => ours.register([wanted], signal), () => ours.deregister([entry], signal)]) {
+          const conflict = await attempt().then(() => undefined, onlyRefused);
+          expect(conflict).toBeInstanceOf(ConflictError);
+          expect(words.includes((conflict as ConflictError).holder)).toBe(true);
+        }
+        expect(await theirs.registered(signal)).toEqual(before);
+        await expectHeld(ours, []);
+
+        await theirs.deregister([theirs.entry(wanted)], signal);
+        await ours.register([wanted], signal);
+        await expectHeld(ours, [wanted]);
+        await expectHeld(theirs, []);
+      });
+
+      on('a cloned machine, of the same engine ID at another address, is left alone, and counted', async () => {
+        const twin: Owner = { host: `${owner.host}-t`, engine: owner.engine, addresses: () => new Set(['10.7.7.7']) };
+        const theirs = await connect(twin);
+        const own = [80, 81].map((port) =>
+          example(twin, port, { address: '10.7.7.7', ...(port === 81 ? { id: `a-twins-own-${tests}` } : {}) }),
+        );
+        for (const each of batches(own, theirs.batchSize)) await theirs.register(each, signal);
+        const ours = await connect();
+        await ours.register([service(80)], signal);
+
+        await expectHeld(ours, [service(80)]);
+        await expectHeld(theirs, own);
+        const counted = mark === 'ID' ? 1 : 2;
+        if (ours.others !== undefined) expect([...ours.others().twins.values()]).toEqual([counted]);
+        for (const each of own) expect(ours.others?.().holders.has(ours.entry(each).key) ?? true).toBe(true);
       });
 
       on('closing leaves the entries, and no socket', async () => {
