@@ -1,5 +1,5 @@
 import type { Logger } from '../../../src/lib/log/index.ts';
-import { idLabel } from '../../../src/registries/etcd/skydns.ts';
+import { skydnsLayout } from '../../../src/registries/etcd/skydns.ts';
 import type { Owner, Registry } from '../../../src/registries/index.ts';
 import type { EtcdServer } from '../../support/etcd.ts';
 import { eventuallyPasses } from '../../support/eventually.ts';
@@ -238,6 +238,10 @@ function leaves(node: Node | undefined): Pair[] {
   const { key, value, ttl, modifiedIndex } = node;
   return [{ key, value, expires: ttl !== undefined, revision: String(modifiedIndex) }];
 }
+
+const dns = skydnsLayout(['skydns'], 'example');
+/** The label that stands for an ID. */
+const idLabel = (id: string) => dns.key({ name: 'web', id }).split('/').at(-1) ?? '';
 
 const base64 = (words: string) => Buffer.from(words).toString('base64');
 const text = (base: string) => Buffer.from(base, 'base64').toString();
