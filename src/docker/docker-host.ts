@@ -245,11 +245,14 @@ const MAX_LINE = 1_000_000;
 /** Exec events come with every health check of every container, and change nothing; oom announces a die. */
 const IRRELEVANT = /^(exec_|attach|detach|top|resize|archive-path|copy|export|commit|create$|oom$)/;
 
+/** Before each event, where a proxy asks for `application/json-seq` (RFC 7464), which Docker 29 speaks. */
+const RECORD_SEPARATOR = '\x1e';
+
 /** @returns undefined for what is no event on a container, or no event at all; exported for tests */
 export function parseEvent(line: string): ContainerEvent | undefined {
   let event: unknown;
   try {
-    event = JSON.parse(line);
+    event = JSON.parse(line.startsWith(RECORD_SEPARATOR) ? line.slice(1) : line);
   } catch {
     return undefined;
   }

@@ -176,10 +176,9 @@ function chosenNetwork(
 
 /** The default bridge's address, else that of the network it was started in, else of the first one by name. */
 function defaultAddress({ bridge, networkMode, networks }: Container, family: Family): string | undefined {
-  const started = networkMode === 'default' ? 'bridge' : networkMode;
   const addresses: readonly (Addresses | undefined)[] = [
     bridge,
-    networks.find(({ name, id }) => name === started || id === started),
+    networks.find(({ name, id }) => name === networkMode || id === networkMode),
     ...networks,
   ];
   return addresses.find((candidate) => candidate?.[family] !== undefined)?.[family];

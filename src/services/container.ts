@@ -48,7 +48,7 @@ export interface Container {
   /** Whether it has more than these. */
   readonly hasMorePorts: boolean;
   readonly networkMode: string;
-  /** Of the default bridge; newest engines leave it out. */
+  /** On the default bridge. */
   readonly bridge: Addresses;
   /** By name. */
   readonly networks: readonly Network[];
@@ -63,6 +63,7 @@ export function readContainer(snapshot: ContainerSnapshot): Container {
   const inspection = record(snapshot);
   const config = record(inspection.Config);
   const settings = record(inspection.NetworkSettings);
+  const networks = record(settings.Networks);
   const state = record(inspection.State);
   const id = text(inspection.Id);
   const healthcheck = readHealthcheck(record(state.Health));
@@ -75,8 +76,9 @@ export function readContainer(snapshot: ContainerSnapshot): Container {
     environment: readEnvironment(list(config.Env)),
     ...readPorts(record(config.ExposedPorts), record(settings.Ports)),
     networkMode: networkMode(inspection),
-    bridge: readAddresses(settings),
-    networks: Object.entries(record(settings.Networks))
+    // Docker 29 gives it no more apart from the other networks'.
+    bridge: { ...readAddresses(record(networks.bridge)), ...readAddresses(settings) },
+    networks: Object.entries(networks)
       .map(([name, network]) => ({ name, id: text(record(network).NetworkID), ...readAddresses(record(network)) }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .slice(0, MAX_NETWORKS),

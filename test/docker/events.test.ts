@@ -44,6 +44,10 @@ describe("Docker's events", () => {
     expect(parseEvent(event({ Action: 'kill' }))).not.toHaveProperty('signal');
   });
 
+  it('are read with a record separator before them, as application/json-seq has it', () => {
+    expect(parseEvent(`\x1e${event({})}`)).toEqual(parseEvent(event({})));
+  });
+
   it('that are no events are passed over, whatever they are', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (line) => {

@@ -72,7 +72,7 @@ describe('the container’s address', () => {
 
   test('is found on engines that no longer give the bridge’s apart', () => {
     const networks = { alpha: { IPAddress: '172.30.0.2' }, bridge: { IPAddress: '172.17.0.9' } };
-    for (const networkMode of ['bridge', 'default']) {
+    for (const networkMode of ['bridge', 'default', 'alpha']) {
       expect(endpoint({ networkMode, networks }, internal)).toBe('172.17.0.9 6379');
     }
   });
