@@ -1,9 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import Consul from 'consul';
 import { freePort } from '../../support/ports.ts';
 import { type Client, lastList, type Place, Program } from './client.ts';
 
 /** The clients that Debian and npm have packages of, each set up as docs/embedded-catalogue.md says. */
+
+/** The block of that language, with the ports of this run. */
+function recipe(language: string, ports: Readonly<Record<number, number>>): string {
+  const page = readFileSync(new URL('../../../docs/embedded-catalogue.md', import.meta.url), 'utf8');
+  const block = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1];
+  if (block === undefined) throw new Error(`docs/embedded-catalogue.md has no recipe in ${language}`);
+  return block.replace(/\b8\d00\b|\b8080\b/g, (port) => String(ports[Number(port)] ?? port));
+}
 
 export async function haproxy({ dns }: Place): Promise<Client> {
   const program = new Program();
@@ -12,14 +21,6 @@ export async function haproxy({ dns }: Place): Promise<Client> {
     'haproxy.cfg',
     `global
   stats socket ${socket} level admin
-resolvers registrator
-  nameserver catalogue 127.0.0.1:${dns}
-  accepted_payload_size 8192
-  resolve_retries 3
-  timeout resolve 1s
-  timeout retry 1s
-  hold valid 1s
-  hold obsolete 1s
 defaults
   mode http
   timeout connect 1s
@@ -28,9 +29,7 @@ defaults
 frontend in
   bind 127.0.0.1:${await freePort()}
   default_backend web
-backend web
-  server-template web 10 _web._tcp.service.consul resolvers registrator resolve-prefer ipv4 init-addr none
-`,
+${recipe('haproxy', { 8600: dns })}`,
   );
   program.run('haproxy', ['-db', '-f', config]);
   return {
@@ -71,15 +70,7 @@ http {
   access_log off;
   client_body_temp_path ${program.dir}; proxy_temp_path ${program.dir}; fastcgi_temp_path ${program.dir};
   uwsgi_temp_path ${program.dir}; scgi_temp_path ${program.dir};
-  resolver 127.0.0.1:${dns} valid=1s ipv6=off;
-  server {
-    listen 127.0.0.1:${listen};
-    location / {
-      set $web web.service.consul;
-      proxy_pass http://$web:${port};
-    }
-  }
-}
+${recipe('nginx', { 8600: dns, 8080: listen, 8000: port })}}
 `,
   );
   program.run('nginx', ['-c', config, '-e', 'stderr']);
@@ -113,22 +104,7 @@ export function consulWatch({ http }: Place): Client {
 
 export function pythonConsul({ http }: Place): Client {
   const program = new Program();
-  const script = program.file(
-    'follow.py',
-    `import consul, json, time
-client = consul.Consul(port=${http})
-index = None
-while True:
-    try:
-        index, entries = client.health.service('web', index=index, wait='60s', passing=True)
-        client.kv.get('no/such/key')
-        print(json.dumps([entry['Service']['Address'] for entry in entries]), flush=True)
-    except Exception as error:
-        print(error, flush=True)
-        index = None
-        time.sleep(1)
-`,
-  );
+  const script = program.file('follow.py', recipe('python', { 8500: http }));
   program.run('/usr/bin/python3', [script]);
   return { name: 'python-consul', addresses: async () => lastList(program.lines), stop: () => program.stop() };
 }
