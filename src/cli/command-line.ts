@@ -25,7 +25,10 @@ export function readCommandLine(program: Command, argv: readonly string[], env: 
   const names = flagNames(program);
   const fromEnv = flagsFromEnvironment(env, names);
   if (fromEnv.error !== undefined) throw new UsageError(fromEnv.error);
-  let chosen: { command: Command; operands: readonly unknown[] } = { command: program, operands: [] };
+  let chosen: { command: Command; operands: readonly (string | readonly string[] | undefined)[] } = {
+    command: program,
+    operands: [],
+  };
   for (const command of [program, ...program.commands]) {
     command.action(() => {
       chosen = { command, operands: command.processedArgs };
@@ -39,20 +42,26 @@ export function readCommandLine(program: Command, argv: readonly string[], env: 
     throw error;
   }
   const { command, operands } = chosen;
-  const [operand] = operands;
-  const uris = Array.isArray(operand) && operand.length > 0 ? operand.map(String) : registriesOf(env);
+  const words = operands.flat().filter((word) => word !== undefined);
+  const uris = command.name() === 'check' ? words.filter(isUri) : words;
+  const [container, extra] = words.filter((word) => !isUri(word));
+  if (command.name() === 'check' && extra !== undefined) {
+    throw new UsageError('Too many arguments: check takes one container, and URIs. See registrator --help.');
+  }
   return {
-    ...asked(command, typeof operand === 'string' ? operand : undefined),
-    options: toOptions(program, uris),
+    ...asked(command, container),
+    options: toOptions(program, uris.length > 0 ? uris : registriesOf(env)),
     plugins: program.opts().plugin ?? [],
   };
 }
 
-function asked(command: Command, operand: string | undefined) {
+const isUri = (word: string) => /^[a-z0-9+.-]+:\/\//i.test(word);
+
+function asked(command: Command, container: string | undefined) {
   const { json = false, dryRun = false } = command.opts();
   switch (command.name()) {
     case 'check':
-      return compact({ command: 'check' as const, json, container: operand });
+      return compact({ command: 'check' as const, json, container });
     case 'ls':
       return { command: 'ls' as const, json };
     case 'cleanup':

@@ -59,7 +59,7 @@ async function lookUp(invocation: Invocation, log: Logger): Promise<string> {
   process.once('SIGINT', () => stop.abort(new Error('Stopped before the end.')));
   switch (invocation.command) {
     case 'check':
-      return check(options, process.env, invocation, stop.signal);
+      return check(options, process.env, invocation, log, stop.signal);
     case 'ls':
       return ls(options, process.env, invocation, log, stop.signal);
     case 'cleanup':

@@ -157,7 +157,7 @@ export function createProgram(version: string): Command {
     .command('check')
     .description('show what would be registered, and why a port is not; writes nothing')
     .argument('[container]', 'name or ID; every running container without it')
-    .allowExcessArguments(false)
+    .argument('[registry...]', 'URIs: also show what somebody else holds there')
     .option('--json', 'as JSON');
   program
     .command('ls')

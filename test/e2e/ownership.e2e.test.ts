@@ -296,3 +296,60 @@ it('Consul: an operator’s maintenance mode and attached checks stay, over resy
   docker.unpause(container);
   await holds(async () => expect(await checks()).toEqual(theirs), 1_500);
 });
+
+async function command(host: string, ...words: readonly string[]): Promise<string> {
+  await using one = start(host, words);
+  expect(await one.exited, one.stderr).toBe(0);
+  return one.stdout;
+}
+
+it('check and ls show who holds what is asked for; cleanup --hostname removes what a renamed host left elsewhere', async () => {
+  await using docker = await new SimulatedDocker({ hostname: 'm8' }).up();
+  docker.run({ name: 'web', image: 'team/web:1.0', publish: { '80/tcp': 20_400 }, labels: { SERVICE_ID: 'held' } });
+  const uri = `consul://${consul.address}`;
+  {
+    await using former = start(docker.host, ['--hostname', 'm8old', '--ip', '10.9.8.1', uri]);
+    await soon(async () => expect((await byId('held')).Port).toBe(20_400));
+    await former.stop();
+  }
+  const holder = 'registrator on host "m8old"';
+  expect(await command(docker.host, 'check', 'web', uri)).toMatch(
+    new RegExp(`IN CONFLICT +ID +IN +HELD BY\\nweb +held +${uri} +${holder}\\n`),
+  );
+  expect(await command(docker.host, 'check', 'web')).not.toContain('IN CONFLICT');
+  expect(await command(docker.host, 'ls', uri)).toMatch(
+    new RegExp(
+      `STATE +SERVICE +ADDRESS +ID +HELD BY\\n(.*\\n)*conflict +web +10\\.9\\.8\\.7:20400 +held +${holder}\\n`,
+    ),
+  );
+  await using one = start(docker.host, ['-resync', '1', uri]);
+  await soon(() => expect(conflicts(one)).toHaveLength(1));
+  const cleanup = `registrator cleanup --hostname m8old ${uri}`;
+  const [warning] = lines(one, 'warn', /bear the ID of this host's Docker engine/);
+  expect(warning?.msg).toContain(cleanup);
+  expect(await command(docker.host, ...cleanup.split(' ').slice(1))).toMatch(/removed +web +10\.9\.8\.1:20400 +held/);
+  await soon(async () =>
+    expect(await consul.api('GET', '/v1/agent/service/held')).toMatchObject({ Address: '10.9.8.7' }),
+  );
+});
+
+it('a refusal is told once, in the words of the registry, however often the container changes', async () => {
+  await using server = await new ConsulServer({ acl: true }).start();
+  const CONSUL_HTTP_TOKEN = await server.createToken(
+    'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }',
+  );
+  await using docker = await new SimulatedDocker({ hostname: 'm9' }).up();
+  await using one = start(docker.host, ['-resync', '1', `consul://${server.address}`], { CONSUL_HTTP_TOKEN });
+  await logged(one, 'connected to the registry');
+  const id = docker.run({ name: 'web', image: 'team/web:1.0', publish: { '80/tcp': 20_500 } });
+  const refusals = () => lines(one, 'warn', /^the registry refuses to register this service: /);
+  await soon(() => expect(refusals()).toHaveLength(1));
+  expect(refusals()[0]?.msg).toMatch(
+    /Consul says «Permission denied.*service:write for "web".*The others go on, and it is tried again later$/,
+  );
+  for (let n = 0; n < 3; n++) {
+    docker.pause(id);
+    docker.unpause(id);
+  }
+  await holds(() => expect(refusals()).toHaveLength(1), 7_000);
+});

@@ -1,9 +1,12 @@
 import { containerName } from '../../docker/index.ts';
 import type { Environment } from '../../lib/environment.ts';
 import { hostPort } from '../../lib/host-port.ts';
+import type { Logger } from '../../lib/log/index.ts';
 import type { Options } from '../../options.ts';
+import { isHeld, type Registry } from '../../registries/index.ts';
 import { describeCheck, type Service, unregistered } from '../../services/index.ts';
 import { Host, type Looked } from './host.ts';
+import { entriesIn, openRegistries } from './registry.ts';
 import { table } from './table.ts';
 
 export interface CheckRequest {
@@ -12,8 +15,17 @@ export interface CheckRequest {
   readonly json: boolean;
 }
 
+/** A service that would wait, because somebody else holds its entry in a registry. */
+interface Conflict {
+  readonly container: string;
+  readonly id: string;
+  readonly registry: string;
+  readonly holder: string;
+}
+
 /**
- * What would be registered, and why other ports would not be. Asks Docker only; no registry hears of it.
+ * What would be registered, and why other ports would not be. Asks Docker, and the registries that are named, if any,
+ * which entries somebody else holds there; writes nothing.
  *
  * @returns the text to print
  * @throws Error with one sentence where Docker does not answer, or the named container is not there
@@ -22,16 +34,34 @@ export async function check(
   options: Options,
   env: Environment,
   { container, json }: CheckRequest,
+  log: Logger,
   signal: AbortSignal,
 ): Promise<string> {
   const host = await Host.meet(options, env, signal);
   try {
     const looked =
       container === undefined ? await host.lookAtAll(false, signal) : [await only(host, container, signal)];
-    return json ? asJson(looked) : asText(looked, container !== undefined);
+    const asked = options.registries.filter((uri) => !/^memory:/i.test(uri));
+    const conflicts = await openRegistries({ ...options, registries: asked }, env, host, log, async (registries) =>
+      (await Promise.all(registries.map((registry) => conflictsIn(registry, looked, signal)))).flat(),
+    );
+    return json ? asJson(looked, conflicts) : asText(looked, conflicts, container !== undefined);
   } finally {
     host.close();
   }
+}
+
+async function conflictsIn(registry: Registry, looked: readonly Looked[], signal: AbortSignal): Promise<Conflict[]> {
+  const own = new Set((await entriesIn(registry, signal)).map(({ key }) => key));
+  const services = looked
+    .flatMap(({ derivation }) => derivation.services)
+    .filter((service) => isHeld(registry, service));
+  return services.flatMap((service) => {
+    const { key, id } = registry.entry(service);
+    const holder = own.has(key) ? undefined : registry.others?.().holders.get(key);
+    if (holder === undefined) return [];
+    return [{ container: service.origin.containerName, id, registry: registry.name, holder }];
+  });
 }
 
 async function only(host: Host, container: string, signal: AbortSignal): Promise<Looked> {
@@ -44,7 +74,7 @@ async function only(host: Host, container: string, signal: AbortSignal): Promise
   return looked;
 }
 
-function asJson(looked: readonly Looked[]): string {
+function asJson(looked: readonly Looked[], conflicts: readonly Conflict[]): string {
   const containers = looked.map(({ snapshot, derivation: { services, ignored, notices } }) => ({
     id: snapshot.Id,
     name: containerName(snapshot.Name),
@@ -56,11 +86,11 @@ function asJson(looked: readonly Looked[]): string {
     ignored,
     notices,
   }));
-  return `${JSON.stringify({ containers }, undefined, 2)}\n`;
+  return `${JSON.stringify({ containers, conflicts }, undefined, 2)}\n`;
 }
 
 /** @param sources whether to say where each field comes from */
-function asText(looked: readonly Looked[], sources: boolean): string {
+function asText(looked: readonly Looked[], conflicts: readonly Conflict[], sources: boolean): string {
   const services = looked.flatMap(({ derivation }) => derivation.services);
   const ignored = looked.flatMap(({ snapshot, derivation }) =>
     unregistered(derivation).map(({ port, reason }) => [containerName(snapshot.Name), port, reason]),
@@ -69,6 +99,7 @@ function asText(looked: readonly Looked[], sources: boolean): string {
   return [
     services.length === 0 ? 'Nothing would be registered.\n' : table(HEADINGS, services.map(row)),
     ...(sources && services.length > 0 ? [table(['SERVICE', 'PORT', 'FIELD', 'FROM'], services.flatMap(from))] : []),
+    ...(conflicts.length === 0 ? [] : [table(['IN CONFLICT', 'ID', 'IN', 'HELD BY'], conflicts.map(conflictRow))]),
     ...(ignored.length === 0 ? [] : [table(['NOT REGISTERED', 'PORT', 'BECAUSE'], ignored)]),
     ...(notices.length === 0
       ? []
@@ -80,6 +111,8 @@ function asText(looked: readonly Looked[], sources: boolean): string {
         ]),
   ].join('\n');
 }
+
+const conflictRow = ({ container, id, registry, holder }: Conflict) => [container, id, registry, holder];
 
 const HEADINGS = ['CONTAINER', 'PORT', 'SERVICE', 'ADDRESS', 'TAGS', 'CHECK', 'ID'];
 

@@ -17,15 +17,24 @@ export interface Looked {
 /** A Docker host looked at once, for a command that ends. */
 export class Host {
   readonly owner: Owner;
+  /** Whether `--hostname` gives it a name that its engine does not know. */
+  readonly isRenamed: boolean;
   /** The host's own address, where known. */
   readonly address: string | undefined;
   readonly #docker: DockerHost;
   readonly #resolver: ServiceResolver;
 
-  private constructor(docker: DockerHost, resolver: ServiceResolver, owner: Owner, address: string | undefined) {
+  private constructor(
+    docker: DockerHost,
+    resolver: ServiceResolver,
+    owner: Owner,
+    isRenamed: boolean,
+    address: string | undefined,
+  ) {
     this.#docker = docker;
     this.#resolver = resolver;
     this.owner = owner;
+    this.isRenamed = isRenamed;
     this.address = address;
   }
 
@@ -47,7 +56,7 @@ export class Host {
     // Asked for another host's entries, those of this engine are none of them: they would all look stale.
     const isOther = host !== engine.hostname && options.hostname !== undefined;
     const owner = { host, engine: isOther ? '' : engine.id, addresses: () => ownAddresses(options, facts) };
-    return new Host(docker, new ServiceResolver(docker, derive), owner, ownAddress(derive));
+    return new Host(docker, new ServiceResolver(docker, derive), owner, isOther, ownAddress(derive));
   }
 
   /** @param all with those that do not run. Those that vanish meanwhile are left out. */

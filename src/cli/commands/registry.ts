@@ -15,10 +15,12 @@ import { table } from './table.ts';
 /** Milliseconds that a registry has for its first answer. */
 const CONNECT_TIMEOUT = 15_000;
 
-/** An entry of this host: there as it should be, there without a running container, or not there. */
+/** An entry of this host: there as it should be, there without a running container, or not there, for somebody else has its key. */
 interface ComparedEntry {
   readonly entry: Entry;
-  readonly state: 'registered' | 'stale' | 'missing';
+  readonly state: 'registered' | 'stale' | 'missing' | 'conflict';
+  /** Who has the key, as words. */
+  readonly holder?: string;
 }
 
 /** What one registry holds of this host, against what runs on it now. */
@@ -38,13 +40,18 @@ export async function ls(
   return withRegistries(options, env, log, signal, async (compared) => {
     if (json) return `${JSON.stringify({ registries: compared.map(asJson) }, undefined, 2)}\n`;
     return compared
-      .map(({ registry, held }) => `${registry.name}\n${held.length === 0 ? NOTHING : table(HEADINGS, held.map(row))}`)
+      .map(({ registry, held }) => `${registry.name}\n${held.length === 0 ? NOTHING : listed(held)}`)
       .join('\n');
   });
 }
 
 const NOTHING = 'holds nothing of this host, and no running container means anything.\n';
 const HEADINGS = ['STATE', 'SERVICE', 'ADDRESS', 'ID'];
+
+function listed(held: readonly ComparedEntry[]): string {
+  const headings = held.some(({ holder }) => holder !== undefined) ? [...HEADINGS, 'HELD BY'] : HEADINGS;
+  return table(headings, held.map(row));
+}
 
 /**
  * Removes the stale entries of this host, and nothing else.
@@ -97,26 +104,47 @@ async function withRegistries(
     );
   }
   const host = await Host.meet(options, env, signal);
-  const registries: Registry[] = [];
   try {
-    const context = compact({ owner: host.owner, env, log, hostAddress: host.address });
-    for (const uri of options.registries) registries.push(await createRegistry(uri, context, options.plugins));
-    return await use(await Promise.all(registries.map((registry) => compare(registry, host, options, signal))));
+    return await openRegistries(options, env, host, log, async (registries) =>
+      use(await Promise.all(registries.map((registry) => compare(registry, host, options, signal)))),
+    );
   } finally {
-    await Promise.allSettled(registries.map((registry) => registry.close()));
     host.close();
   }
 }
 
-async function compare(registry: Registry, host: Host, options: Options, signal: AbortSignal): Promise<Comparison> {
+/** Hands over the registries that are asked for, as this host, and closes them. */
+export async function openRegistries<T>(
+  options: Options,
+  env: Environment,
+  host: Host,
+  log: Logger,
+  use: (registries: readonly Registry[]) => Promise<T>,
+): Promise<T> {
+  const registries: Registry[] = [];
+  try {
+    const context = compact({ owner: host.owner, env, log, hostAddress: host.address });
+    for (const uri of options.registries) registries.push(await createRegistry(uri, context, options.plugins));
+    return await use(registries);
+  } finally {
+    await Promise.allSettled(registries.map((registry) => registry.close()));
+  }
+}
+
+/** This host's entries. @throws Error with one sentence where the registry does not answer in time */
+export async function entriesIn(registry: Registry, signal: AbortSignal): Promise<readonly Entry[]> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT)]);
-  // First the registry, then Docker: what is registered in between is no stale entry.
-  const entries = await registry
+  return registry
     .connect(limit)
     .then(() => registry.registered(limit))
     .catch((error: Error) => {
       throw new Error(`${registry.name} does not answer: ${error.message}`);
     });
+}
+
+async function compare(registry: Registry, host: Host, options: Options, signal: AbortSignal): Promise<Comparison> {
+  // First the registry, then Docker: what is registered in between is no stale entry.
+  const entries = await entriesIn(registry, signal);
   const onSuccess = options.deregister === 'on-success';
   const looked = await host.lookAtAll(onSuccess, signal);
   const kept = looked
@@ -130,21 +158,36 @@ async function compare(registry: Registry, host: Host, options: Options, signal:
       .map((entry) => [entry.key, entry]),
   );
   const found = new Set(entries.map(({ key }) => key));
-  const isLive = ({ key, id }: Entry) => wanted.has(key) || kept.some((prefix) => id.startsWith(prefix));
+  // Under a name that this host has no longer, what is at another address is what it left there before it moved.
+  const isWanted = ({ key, address }: Entry) =>
+    host.isRenamed ? wanted.get(key)?.address === address : wanted.has(key);
+  const isLive = (entry: Entry) => isWanted(entry) || kept.some((prefix) => entry.id.startsWith(prefix));
+  const holders = registry.others?.().holders;
   const held = [
     ...entries.map((entry): ComparedEntry => ({ entry, state: isLive(entry) ? 'registered' : 'stale' })),
     ...[...wanted.values()]
       .filter(({ key }) => !found.has(key))
-      .map((entry): ComparedEntry => ({ entry, state: 'missing' })),
+      .map((entry): ComparedEntry => {
+        const holder = holders?.get(entry.key);
+        return holder === undefined ? { entry, state: 'missing' } : { entry, state: 'conflict', holder };
+      }),
   ].sort((a, b) => (a.entry.id < b.entry.id ? -1 : 1));
   return { registry, held };
 }
 
 const endpoint = ({ address, port }: Entry) => hostPort(address, port);
 
-const row = ({ state, entry }: ComparedEntry): readonly string[] => [state, entry.name, endpoint(entry), entry.id];
+const row = ({ state, entry, holder }: ComparedEntry): readonly string[] => [
+  state,
+  entry.name,
+  endpoint(entry),
+  entry.id,
+  ...(holder === undefined ? [] : [holder]),
+];
 
 function asJson({ registry, held }: Comparison) {
-  const entries = held.map(({ state, entry: { id, name, address, port } }) => ({ state, id, name, address, port }));
+  const entries = held.map(({ state, holder, entry: { id, name, address, port } }) =>
+    compact({ state, holder, id, name, address, port }),
+  );
   return { registry: registry.name, entries };
 }
