@@ -84,7 +84,13 @@ async function open(
   viewport = DESK,
   colorScheme: 'light' | 'dark' = 'light',
 ): Promise<Page> {
-  const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    viewport,
+    colorScheme,
+    reducedMotion: 'reduce',
+    isMobile: viewport === PHONE,
+    hasTouch: viewport === PHONE,
+  });
   const page = await context.newPage();
   await page.goto(url);
   await page.waitForSelector('[data-state=live]');

@@ -154,7 +154,7 @@ function showAside() {
   const { registries, recent } = model.about;
   find('#registries').hidden = registries.length === 0;
   fill('#registries ul', registries, registryItem);
-  find('#recent').hidden = recent.length === 0;
+  for (const part of ['#recent', '#jump']) find(part).hidden = recent.length === 0;
   fill('#recent ol', recent, changeItem);
 }
 
