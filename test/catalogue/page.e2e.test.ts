@@ -175,12 +175,19 @@ const UNPUBLISHED = {
 };
 
 test('why is mine not there: containers that run and are not registered, with the reason and what would change it', async () => {
-  surroundings = { registries: [], unregistered: [UNPUBLISHED] };
+  put('web');
+  const ports = [{ port: '443/tcp', reason: 'not published' }];
+  const partly = { container: 'web', containerId: 'web-00000000', image: 'redis', ports };
+  surroundings = { registries: [], unregistered: [UNPUBLISHED, partly] };
   await open();
   await page.locator('#unregistered').waitFor();
   expect(await seen(page.locator('#unregistered li'))).toMatch(
     /adminer adminer:4\s+8080\/tcp Not published; publish it, or use --internal or SERVICE_INTERNAL=true\./,
   );
+  // Of the ports of one that is registered the view of its service says it.
+  expect(await filters()).toContain('1 not registered');
+  await unfold('redis');
+  expect(await seen(page.locator('.view'))).toMatch(/443\/tcp\s+not published\s*not registered/);
 });
 
 test('the page is dense: 66 services on 2,600 pixels at a desk, 6,000 on a phone', async () => {

@@ -9,7 +9,8 @@ export function details(service, about) {
   const { rows, differences } = service;
   // Of several, the one to look at is open from the start.
   const sick = rows.find(({ health }) => health === 'critical');
-  const instances = rows.length === 1 ? [instance(rows[0])] : rows.map((row) => folded(row, row === sick));
+  const instances =
+    rows.length === 1 ? [instance(rows[0], about)] : rows.map((row) => folded(row, row === sick, about));
   return [
     names(service, about),
     differences.length === 0
@@ -69,7 +70,7 @@ export const differenceList = (differences) =>
   );
 
 /** One of several: a line that unfolds. */
-function folded(row, unfolded) {
+function folded(row, unfolded, about) {
   const made = element(
     'details',
     { class: 'instance', 'data-id': row.key },
@@ -83,13 +84,14 @@ function folded(row, unfolded) {
     ),
   );
   // Hundreds of instances: each is made when somebody looks at it.
-  made.addEventListener('toggle', () => made.open && made.childElementCount === 1 && made.append(instance(row)));
+  made.addEventListener('toggle', () => made.open && made.childElementCount === 1 && made.append(instance(row, about)));
   made.open = unfolded;
   return made;
 }
 
-function instance(row) {
+function instance(row, { unregistered }) {
   const { sources } = row;
+  const others = unregistered.find(({ containerId }) => containerId === row.containerId)?.ports ?? [];
   const at = endpoint(row);
   const web = webAddress(row);
   const link =
@@ -148,6 +150,7 @@ function instance(row) {
       [foreign(value)],
       sources[`meta.${key}`],
     ]),
+    ...others.map(({ port, reason }) => [port, [foreign(reason)], 'not registered']),
     ...(row.fromSnapshot ? [['Seen', ['Before the restart; Docker has not confirmed it yet.']]] : []),
   ];
   return element('dl', { class: 'fields' }, ...fields.map(field));

@@ -16,6 +16,8 @@ export class Model {
   #differences = new Map();
   #differencesText = '';
   #sorted;
+  /** Containers of which nothing is registered: of the others, the views of their services say it. */
+  #unregistered = [];
 
   get instances() {
     return this.#rows.size;
@@ -47,6 +49,8 @@ export class Model {
     this.about = message;
     for (const name of this.#setDifferences(message.registries)) touched.add(name);
     this.#regroup(touched);
+    const registered = new Set([...this.#rows.values()].map(({ containerId }) => containerId));
+    this.#unregistered = message.unregistered.filter(({ containerId }) => !registered.has(containerId));
     return touched;
   }
 
@@ -79,11 +83,11 @@ export class Model {
   summary() {
     const counts = { services: this.services.size, instances: this.#rows.size, critical: 0, warning: 0, conflict: 0 };
     for (const { health } of this.#rows.values()) if (health in counts) counts[health] += 1;
-    const { registries, unregistered } = this.about;
+    const { registries } = this.about;
     const differences = registries.flatMap((registry) => registry.differences);
     counts.conflict = differences.filter(({ kind }) => kind === 'conflict').length;
     counts.differs = differences.length - counts.conflict;
-    counts.unregistered = unregistered.length;
+    counts.unregistered = this.#unregistered.length;
     const inStep = registries.every(({ state }) => state === 'in step');
     return { ...counts, well: counts.critical + counts.warning + differences.length === 0 && inStep };
   }
@@ -103,7 +107,7 @@ export class Model {
   unregistered({ q, show }) {
     if (show !== '' && show !== 'unregistered') return [];
     const wanted = searchWords(q);
-    return this.about.unregistered.filter(({ container, containerId, image, ports }) => {
+    return this.#unregistered.filter(({ container, containerId, image, ports }) => {
       const text = [container, containerId, image, ...ports.flatMap(({ port, reason }) => [port, reason])];
       return wanted.every((word) => text.join('\n').toLowerCase().includes(word));
     });
