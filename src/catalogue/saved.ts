@@ -61,6 +61,8 @@ const SERVICE = v.strictObject({
     image: TEXT,
     exposedPort: PORT,
     startedAt: WHOLE,
+    networks: v.exactOptional(v.array(TEXT)),
+    sources: v.exactOptional(v.record(TEXT, TEXT)),
   }),
 });
 

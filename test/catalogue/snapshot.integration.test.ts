@@ -173,6 +173,10 @@ test('what was written is read back the same', () => {
     }),
     service({ id: 'd', check: { type: 'docker', ttl: '1m' }, health: { status: 'warning', output: 'x' } }),
     service({ id: 'e', check: { type: 'tcp', target: 'x:1' }, protocol: 'sctp' }),
+    service({
+      id: 'f',
+      origin: { ...service().origin, networks: ['bridge'], sources: { name: 'label SERVICE_NAME' } },
+    }),
   ];
   for (const each of services) store.put(each);
   expect(parseSnapshot(formatSnapshot(store), 'node1').services.map((saved) => saved.service)).toEqual(services);
