@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { checked } from '../../lib/checked.ts';
 import { hostPort, parseHostPort } from '../../lib/host-port.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
+import { RaceError, retryingAfterRaces } from '../../lib/retrying-after-races.ts';
 import type { Service } from '../../services/index.ts';
 import {
   decodeSegment,
@@ -258,25 +259,22 @@ class ConsulKv implements Registry {
     return each(entries, ({ key }) => key, this.batchSize, work);
   }
 
-  async #writeAlone(entry: Entry, signal: AbortSignal): Promise<void> {
-    let reason = '';
-    for (let tries = 0; tries < TRIES; tries++) {
+  #writeAlone(entry: Entry, signal: AbortSignal): Promise<void> {
+    return retryingAfterRaces(TRIES, signal, async () => {
       const session = (await this.#session?.id(signal)) ?? '';
       const pair = await this.#read(entry.key, signal);
       if (pair !== undefined) this.#expectOwn(pair, entry);
       const held = pair && { index: pair.ModifyIndex, session: pair.Session ?? '' };
       const failure = await this.#transact(this.#writing(entry, held, session), session, signal);
       if (failure === undefined) return;
-      reason = failure;
-      if (/invalid session/i.test(failure)) this.#session?.forget(session);
-      else if (!isConflict(failure)) throw refusal(failure, entry.key);
-    }
-    throw new Error(`Consul says «${reason}», and the key ${entry.key} changes again and again`);
+      const isExpired = /invalid session/i.test(failure);
+      if (isExpired) this.#session?.forget(session);
+      throw isExpired || isRace(failure) ? changing(failure, entry.key) : refusal(failure, entry.key);
+    });
   }
 
-  async #deleteAlone(entry: Entry, signal: AbortSignal): Promise<void> {
-    let reason = '';
-    for (let tries = 0; tries < TRIES; tries++) {
+  #deleteAlone(entry: Entry, signal: AbortSignal): Promise<void> {
+    return retryingAfterRaces(TRIES, signal, async () => {
       const pair = await this.#read(entry.key, signal);
       if (pair === undefined) {
         this.#held.delete(entry.key);
@@ -285,11 +283,8 @@ class ConsulKv implements Registry {
       this.#expectOwn(pair);
       const held = { index: pair.ModifyIndex, session: pair.Session ?? '' };
       const failure = await this.#transact([deleting(entry.key, held)], '', signal);
-      if (failure === undefined) return;
-      reason = failure;
-      if (!isConflict(failure)) throw refusal(failure, entry.key);
-    }
-    throw new Error(`Consul says «${reason}», and the key ${entry.key} changes again and again`);
+      if (failure !== undefined) throw isRace(failure) ? changing(failure, entry.key) : refusal(failure, entry.key);
+    });
   }
 
   /** By a transaction, which has the key in its body: no key can alter its path. */
@@ -337,7 +332,10 @@ function readFlags(flags: number): { readonly host: string; readonly engine: str
 }
 
 /** Somebody wrote the key between our look and our writing. */
-const isConflict = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);
+const isRace = (failure: string) => /index is stale|lock is already held|lock isn't held/i.test(failure);
+
+const changing = (failure: string, key: string) =>
+  new RaceError(`Consul says «${failure}», and the key ${key} changes again and again`);
 
 function refusal(failure: string, key: string): RefusedError {
   if (!/permission denied/i.test(failure)) return new RefusedError(`Consul says «${failure}».`);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import * as v from 'valibot';
 import { checked } from '../../lib/checked.ts';
 import { compact } from '../../lib/compact.ts';
@@ -16,7 +16,8 @@ const UNIMPLEMENTED = 12;
 const UNAUTHENTICATED = 16;
 
 const TOKEN_TRIES = 3;
-const TOKEN_PAUSE_MS = 300;
+/** Before the second try; a member that lags behind does not know a new token yet, so the third waits longer. */
+const TOKEN_PAUSE_MS = 50;
 /** Keys that one answer holds at most. */
 const PAGE = 2_000;
 
@@ -174,29 +175,36 @@ export class EtcdClient {
     signal: AbortSignal,
     body: unknown,
   ): Promise<v.InferInput<S>> {
-    for (let tries = 1; ; tries++) {
-      const token = await this.#authenticated(signal);
-      try {
-        const headers = token === undefined ? {} : { Authorization: token };
-        const answer = await this.#endpoints.request({
-          method: 'POST',
-          url: path,
-          data: body,
-          headers,
-          signal,
-        });
-        throwStreamError(answer);
-        return checked(schema, answer, NO_ETCD);
-      } catch (error) {
-        const refusal = asRefusal(error);
-        if (!(refusal instanceof EtcdRefusal) || !wantsToken(refusal)) throw refusal;
-        if (this.#credentials === undefined) throw new Error(NEEDS_USER);
-        if (tries === TOKEN_TRIES) throw new Error(`etcd does not take the token that it gave («${refusal.message}»)`);
-        // A member that lags behind does not know a new token yet.
-        if (tries > 1) await sleep(TOKEN_PAUSE_MS * (0.5 + Math.random()), undefined, { signal });
-        // Simple tokens live in the members' memory, and for five minutes of silence (etcd: --auth-token-ttl).
-        if ((await this.#token?.catch(() => undefined)) === token) this.#token = undefined;
-      }
+    return pRetry(() => this.#callOnce(path, schema, signal, body), {
+      retries: TOKEN_TRIES - 1,
+      minTimeout: TOKEN_PAUSE_MS,
+      factor: 4,
+      randomize: true,
+      signal,
+      shouldRetry: ({ error }) => error instanceof TokenError,
+    });
+  }
+
+  /** @throws TokenError where etcd does not take the token: the next call fetches another one */
+  async #callOnce<S extends v.GenericSchema>(
+    path: string,
+    schema: S,
+    signal: AbortSignal,
+    body: unknown,
+  ): Promise<v.InferInput<S>> {
+    const token = await this.#authenticated(signal);
+    try {
+      const headers = token === undefined ? {} : { Authorization: token };
+      const answer = await this.#endpoints.request({ method: 'POST', url: path, data: body, headers, signal });
+      throwStreamError(answer);
+      return checked(schema, answer, NO_ETCD);
+    } catch (error) {
+      const refusal = asRefusal(error);
+      if (!(refusal instanceof EtcdRefusal) || !wantsToken(refusal)) throw refusal;
+      if (this.#credentials === undefined) throw new Error(NEEDS_USER);
+      // Simple tokens live in the members' memory, and for five minutes of silence (etcd: --auth-token-ttl).
+      if ((await this.#token?.catch(() => undefined)) === token) this.#token = undefined;
+      throw new TokenError(`etcd does not take the token that it gave («${refusal.message}»)`);
     }
   }
 
@@ -228,6 +236,8 @@ export class EtcdClient {
 }
 
 const NO_ETCD = 'What answers is no etcd v3';
+class TokenError extends Error {}
+
 const NEEDS_USER = 'etcd asks for a user: set ETCD_USERNAME, and ETCD_PASSWORD or ETCD_PASSWORD_FILE.';
 
 function wantsToken({ code, message }: EtcdRefusal): boolean {

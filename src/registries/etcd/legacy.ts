@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { checked } from '../../lib/checked.ts';
 import { HttpStatusError } from '../../lib/http/index.ts';
+import { RaceError, retryingAfterRaces } from '../../lib/retrying-after-races.ts';
 import type { Service } from '../../services/index.ts';
 import { each, Findings } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
@@ -115,7 +116,7 @@ class EtcdLegacy implements Registry {
       services,
       (service) => this.#layout.key(service),
       CONCURRENCY,
-      (service) => this.#retried(this.#layout.key(service), () => this.#write(service, signal)),
+      (service) => this.#retried(this.#layout.key(service), signal, () => this.#write(service, signal)),
     );
   }
 
@@ -124,7 +125,7 @@ class EtcdLegacy implements Registry {
       entries,
       ({ key }) => key,
       CONCURRENCY,
-      (entry) => this.#retried(entry.key, () => this.#remove(entry, signal)),
+      (entry) => this.#retried(entry.key, signal, () => this.#remove(entry, signal)),
     );
   }
 
@@ -182,15 +183,13 @@ class EtcdLegacy implements Registry {
   }
 
   /** Again where somebody writes between a look and the writing that follows it. */
-  async #retried(key: string, work: () => Promise<void>): Promise<void> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      try {
-        return await work();
-      } catch (error) {
+  #retried(key: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    return retryingAfterRaces(TRIES, signal, () =>
+      work().catch((error: unknown) => {
         if (![KEY_NOT_FOUND, TEST_FAILED, NODE_EXISTS].includes(codeOf(error) ?? 0)) throw error;
-      }
-    }
-    throw new Error(`the key ${key} in etcd, or its claim, changes again and again`);
+        throw new RaceError(`the key ${key} in etcd, or its claim, changes again and again`);
+      }),
+    );
   }
 
   async #write(service: Service, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { asError } from '../../lib/as-error.ts';
 import { parsed } from '../../lib/checked.ts';
 import { type HostPort, hostPort, parseHostPort } from '../../lib/host-port.ts';
+import { retryingAfterRaces } from '../../lib/retrying-after-races.ts';
 import { shortId } from '../../lib/short-id.ts';
 import type { Service } from '../../services/index.ts';
 import {
@@ -149,7 +150,7 @@ class ZooKeeper implements Registry {
 
   async deregister(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
     try {
-      await each(entries, keyOf, CONCURRENCY, ({ key }) => this.#retried(key, () => this.#remove(key, signal)));
+      await each(entries, keyOf, CONCURRENCY, ({ key }) => this.#retried(key, signal, () => this.#remove(key, signal)));
     } finally {
       // ZooKeeper itself sees to it that no parent goes that another host has just put a node into.
       await pMap(
@@ -218,20 +219,16 @@ class ZooKeeper implements Registry {
   async #write(key: string, data: Buffer, signal: AbortSignal): Promise<void> {
     if (data.length > NODE_BYTES)
       throw new RefusedError(`Its labels come to ${data.length} bytes; ZooKeeper takes ${NODE_BYTES} of them.`);
-    await this.#retried(key, () => this.#writeOnce(key, data, signal));
+    await this.#retried(key, signal, () => this.#writeOnce(key, data, signal));
   }
 
   /** Between two looks another host removed the parent that was empty, or somebody wrote or removed the node. */
-  async #retried(key: string, work: () => Promise<void>): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await work();
-      } catch (error) {
-        const refusal = refusalOf(code(error), parentOf(key));
-        if (refusal !== undefined) throw new RefusedError(refusal);
-        if (tries === TRIES || ![NO_NODE, NODE_EXISTS, BAD_VERSION].includes(code(error))) throw error;
-      }
-    }
+  async #retried(key: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const isRace = (error: unknown) => [NO_NODE, NODE_EXISTS, BAD_VERSION].includes(code(error));
+    await retryingAfterRaces(TRIES, signal, work, isRace).catch((error: unknown) => {
+      const refusal = refusalOf(code(error), parentOf(key));
+      throw refusal === undefined ? error : new RefusedError(refusal);
+    });
   }
 
   async #remove(key: string, signal: AbortSignal): Promise<void> {
