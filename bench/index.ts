@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { enterOwnNetwork } from '../test/support/own-network.ts';
 import type { BenchOptions, Measure, Point, Row } from './measure.ts';
+import { checks } from './measures/checks.ts';
 import { coldStartConsul, coldStartEtcd } from './measures/cold-start.ts';
 import { dns } from './measures/dns.ts';
 import { eventToDns } from './measures/event-to-dns.ts';
@@ -28,6 +29,7 @@ const measures: Readonly<Record<string, Measure>> = {
   memory,
   rest,
   dns,
+  checks,
   'process-start': processStart,
   image,
 };

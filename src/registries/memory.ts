@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { setImmediate as breath } from 'node:timers/promises';
 import { AddressInUseError, Catalogue, contentOf, type Store } from '../catalogue/index.ts';
+import { batches } from '../lib/batches.ts';
 import { compact } from '../lib/compact.ts';
 import { hostPort, parseHostPort, portNumber } from '../lib/host-port.ts';
 import type { Service } from '../services/index.ts';
@@ -64,6 +66,9 @@ function dnsPortOf(question: string): number | undefined {
   return port;
 }
 
+/** Services that are put in one go: each wakes watchers and starts checks, and others wait meanwhile. */
+const AT_ONCE = 50;
+
 class Memory implements Registry {
   readonly name: string;
   readonly dnsName?: (serviceName: string) => string | undefined;
@@ -119,11 +124,17 @@ class Memory implements Registry {
   }
 
   async register(services: readonly Service[]): Promise<void> {
-    for (const service of services) this.#store.put(service);
+    for (const some of batches(services, AT_ONCE)) {
+      for (const service of some) this.#store.put(service);
+      await breath();
+    }
   }
 
   async deregister(entries: readonly Entry[]): Promise<void> {
-    for (const { id } of entries) this.#store.remove(id);
+    for (const some of batches(entries, AT_ONCE)) {
+      for (const { id } of some) this.#store.remove(id);
+      await breath();
+    }
   }
 
   async registered(): Promise<readonly Entry[]> {

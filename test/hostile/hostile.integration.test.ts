@@ -48,7 +48,7 @@ test(`${RUNS} hostile containers, one after the other: what 50 ordinary ones mea
       some.map(async (id) => {
         await docker.call('stop', id);
         const service = `simulated:app-${ids.indexOf(id) + 1}:8000`;
-        await eventually(() => !consul.services.has(service), { everyMs: 2 });
+        await eventually(() => !consul.services.has(service), { everyMs: 2, deadlineMs: 30_000 });
         const start = performance.now();
         await docker.call('start', id);
         await eventually(() => consul.services.has(service), { everyMs: 2, deadlineMs: 30_000 });
@@ -107,8 +107,8 @@ test(`${RUNS} hostile containers, one after the other: what 50 ordinary ones mea
   expect(registrator.stdout).not.toMatch(/"level":"(error|fatal)"/);
   // With wide margins: the machine may be busy with other things.
   expect(after.heap - before.heap).toBeLessThan(50 * MIB);
-  expect(quantile(beside, 0.5)).toBeLessThan(2 * p99(without) + 500);
-  expect(quantile(lag, 0.5)).toBeLessThan(200);
+  expect(quantile(beside, 0.5)).toBeLessThan(2 * p99(without) + 5_000);
+  expect(quantile(lag, 0.5)).toBeLessThan(2_000);
 }, 3_000_000);
 
 const quantile = (values: readonly number[], part: number) =>
