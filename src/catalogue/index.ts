@@ -61,11 +61,15 @@ interface Running {
 /** Where names end in its DNS, as Consul's do. */
 const DOMAIN = 'consul';
 
+/** Milliseconds from the start. */
+const WHOLE_LIMIT = 5_000;
+
 /** The embedded registry: what runs here, by Consul's HTTP API and DNS interface. */
 export class Catalogue {
   readonly store: Store;
   readonly #options: CatalogueOptions;
   #running: Running | undefined;
+  #wholeTimer: NodeJS.Timeout | undefined;
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
@@ -86,11 +90,27 @@ export class Catalogue {
     return this.#running?.dns?.port;
   }
 
+  /**
+   * Whether it holds all that runs here. While it does not, clients are told that there is no leader, as Consul tells them,
+   * and keep what they have; an empty answer would take every target from them at each restart. Not with a snapshot, and
+   * not for longer than 5 seconds: one container that Docker does not show must not keep the rest from being found.
+   */
+  setWhole(whole: boolean): void {
+    clearTimeout(this.#wholeTimer);
+    this.store.whole = whole;
+    if (!whole) {
+      this.#wholeTimer = setTimeout(() => {
+        this.store.whole = true;
+      }, WHOLE_LIMIT).unref();
+    }
+  }
+
   /** @throws AddressInUseError where it cannot have its ports; nothing is open then */
   async start(): Promise<void> {
     if (this.#running !== undefined) throw new Error('the catalogue is started already');
     const { log, snapshot: file } = this.#options;
     if (file !== undefined && this.store.size === 0) await restoreSnapshot(file, this.store, log);
+    if (this.store.size > 0) this.setWhole(true);
     const checks = new CheckRunner(this.store, log, this.#options.checkAnyAddress);
     const http = await this.#listenHttp(checks);
     const dns = await this.#listenDns().catch(async (error: unknown) => {
@@ -114,6 +134,7 @@ export class Catalogue {
   async stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
+    clearTimeout(this.#wholeTimer);
     running?.checks.close();
     running?.reaper.close();
     await Promise.all([running?.http.close(), running?.dns?.close(), running?.snapshot?.close()]);

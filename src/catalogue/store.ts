@@ -45,6 +45,8 @@ const UNSAVED_CHANGES = 100_000;
 
 /** The catalogue's state. No I/O and no clock; whoever reads it sees every change that was made before. */
 export class Store {
+  /** Whether it holds all that runs here; while it does not, clients are not answered. */
+  whole = true;
   #node: Node;
   readonly #instances = new Map<string, Instance>();
   /** By lower-case service name, then ID: Consul's look-ups by name do not mind case. */

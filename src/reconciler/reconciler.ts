@@ -137,6 +137,7 @@ export class Reconciler {
    * @throws the registry's last error when the first connection did not come about in `retryAttempts`
    */
   async run(signal: AbortSignal): Promise<void> {
+    this.registry.setWhole?.(false);
     for (const service of this.#desired.services()) if (isHeld(this.registry, service)) this.#want(service);
     const unlisten = this.#desired.listen(({ before, after }) => this.#change(before, after));
     this.#queue.start((keys, abort) => this.#work(keys, abort), signal);
@@ -222,7 +223,7 @@ export class Reconciler {
       this.#readable = true;
       this.#up = true;
       this.#queue.resume();
-      void this.#desired.completed.then(() => ended.aborted || this.#markDifferences());
+      void this.#whenComplete(ended);
       void this.#resync(ended);
       const reason = await trouble.promise;
       this.#log.readingAgain(reason);
@@ -234,6 +235,14 @@ export class Reconciler {
       connection.abort();
     }
     await sleep(SETTLE_MS * (0.5 + Math.random()), undefined, { signal });
+  }
+
+  async #whenComplete(ended: AbortSignal): Promise<void> {
+    await this.#desired.completed;
+    if (ended.aborted) return;
+    this.#markDifferences();
+    await this.#queue.idle();
+    this.registry.setWhole?.(true);
   }
 
   async #resync(signal: AbortSignal): Promise<void> {

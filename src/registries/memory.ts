@@ -152,6 +152,10 @@ class Memory implements Registry {
     for (const { id, health } of services) this.#store.setHealth(id, health);
   }
 
+  setWhole(whole: boolean): void {
+    this.#catalogue.setWhole(whole);
+  }
+
   hostMoved(address: string): void {
     this.#store.moveNode(address);
   }

@@ -83,6 +83,11 @@ export interface Registry {
    * where the registry is not asked by DNS.
    */
   dnsName?(serviceName: string): string | undefined;
+  /**
+   * Whether what is registered is all that runs here. The reconciler says false before it connects, and true when every
+   * container was looked at: a registry that is read here keeps its clients waiting rather than show them a part.
+   */
+  setWhole?(whole: boolean): void;
   /** This host has another address of its own (`RegistryContext.hostAddress`) from now on. */
   hostMoved?(address: string): void;
   /** Ends sockets and timers. What is registered stays. */

@@ -240,6 +240,13 @@ test('whatever the name in the domain, SOA and NS are those of the domain', () =
   }
 });
 
+test('until all is known that runs here, its names get no answer that could be remembered', () => {
+  const store = holding();
+  store.whole = false;
+  expect(ask(store, 'redis.service.consul', 'A')).toMatchObject({ rcode: 'SERVFAIL', answers: [], authorities: [] });
+  expect(ask(store, 'example.com', 'A').rcode).toBe('REFUSED');
+});
+
 test('consul is the service of the server that this host stands for, unless a container has the name', () => {
   expect(data(ask(holding(), 'consul.service.consul', 'A'))).toEqual(['10.0.0.9']);
   expect(data(ask(holding(), '_consul._tcp.service.consul', 'SRV'))).toMatchObject([

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { eventuallyPasses } from '../support/eventually.ts';
+import { eventually, eventuallyPasses } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import { Registrator } from '../support/registrator.ts';
 import { SimulatedDocker } from '../support/simulated-docker.ts';
@@ -76,6 +76,25 @@ async function allUse(what: string, lasts: readonly number[], limits: (name: str
 /** Wide, for a busy machine: the table says what was measured. Prometheus tries again 15 s after an error, whatever it is told. */
 const CHANGE = () => 10;
 const RESTART = (name: string) => (name === 'Prometheus' ? 30 : 15);
+
+test('who asks while containers are looked at is told to come again, and never sees a part of them', async () => {
+  await using crowd = await new SimulatedDocker().up();
+  crowd.fill(200);
+  const http = await freePort();
+  await using starting = new Registrator([`memory://:${http}?dns=off`], { host: crowd.host });
+  const first = await eventually(
+    async () => {
+      const response = await fetch(`http://127.0.0.1:${http}/v1/agent/services`);
+      const text = await response.text();
+      if (response.ok) return JSON.parse(text) as object;
+      expect([response.status, text]).toEqual([500, 'No cluster leader']);
+      return undefined;
+    },
+    { everyMs: 1 },
+  );
+  expect(Object.keys(first)).toHaveLength(400);
+  expect(starting.running).toBe(true);
+});
 
 test('first read', async () => {
   run(11);

@@ -33,6 +33,9 @@ const REFUSED: Answer = { rcode: 'REFUSED', authoritative: false, answers: [], a
 /** Of an address that we do not know, as Consul says it: a resolver asks its next server, or the one asked of forwards. */
 const UNKNOWN_ADDRESS: Answer = { ...REFUSED, rcode: 'SERVFAIL' };
 
+/** Of our own names, until we know them all: a resolver asks again. */
+const NOT_YET: Answer = { ...REFUSED, rcode: 'SERVFAIL', authoritative: true };
+
 /** What Consul's servers have their own service under. */
 const CONSUL = 'consul';
 /** The port of its servers among themselves; nobody listens there. */
@@ -53,6 +56,7 @@ class Answerer {
     const { domain } = this.#options;
     const asked = readName(labels, domain, this.#store.node.datacenter);
     if (asked === undefined) return this.#reverse(labels, type);
+    if (!this.#store.whole) return NOT_YET;
     // As Consul: whatever the name, these are the domain's.
     if (type === 'SOA' || type === 'NS') return this.#authority(type);
     switch (asked.kind) {

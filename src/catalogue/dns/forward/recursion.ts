@@ -24,7 +24,7 @@ export class Recursion {
     const answer = { ...own, recursionAvailable: true };
     const alias = aliasOf(query, own);
     if (alias !== undefined) return this.#follow(query, answer, alias, limit);
-    const others = own.rcode === 'REFUSED' || own.rcode === 'SERVFAIL';
+    const others = !own.authoritative && (own.rcode === 'REFUSED' || own.rcode === 'SERVFAIL');
     if (!others || !forwards(query)) return encodeReply(query, answer, limit);
     const most = transport === 'udp' ? Math.min(limit, MAX_FORWARDED_UDP) : limit;
     // By UDP the sender may be a lie, and all records of a name many times its question: let it come by TCP.
