@@ -132,10 +132,12 @@ function send({ status, type, headers = {}, body }: HttpAnswer, headOnly: boolea
 
 /** Undefined where it is longer, or breaks off: nobody reads the answer then. */
 async function bodyOf(incoming: IncomingMessage, most: number): Promise<string | undefined> {
+  if (Number(incoming.headers['content-length'] ?? 0) > most) return undefined;
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    // The rest stays where it is: to end the stream would end the connection, before the answer is out.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       length += chunk.length;
       if (length > most) return undefined;
       chunks.push(chunk);

@@ -60,6 +60,11 @@ test('what a route throws is an answer, and too long a body another', async () =
   expect(await text(base)).toBe('out of order');
   expect(await text(`${base}/put`, { method: 'PUT', body: '0123456789' })).toBe('0123456789');
   expect((await fetch(`${base}/put`, { method: 'PUT', body: '0123456789a' })).status).toBe(413);
+  const announced = connect(Number(new URL(base).port), '127.0.0.1');
+  announced.write('PUT /put HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 11\r\n\r\n0');
+  const [answer] = (await once(announced, 'data')) as [Buffer];
+  expect(String(answer)).toMatch(/^HTTP\/1.1 413 /);
+  await once(announced, 'close');
 });
 
 test('whoever waits for a client that went away is told, and an upload that breaks off is no failure', async () => {
