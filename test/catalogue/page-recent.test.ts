@@ -87,3 +87,10 @@ test('what Docker confirms of the snapshot, and a new output of a check, are no 
   recent.note(row({ checks: [check] }), row({ checks: [{ ...check, output: 'x' }] }), NOW);
   expect(recent.all).toEqual([]);
 });
+
+test('a container with a thousand services is one line, which names 32 of them', () => {
+  const recent = new RecentChanges();
+  for (let port = 1; port <= 1_000; port += 1) recent.note(undefined, row({ service: `web-${port}`, port }), NOW);
+  expect(recent.all).toHaveLength(1);
+  expect(recent.all[0]?.services).toHaveLength(32);
+});

@@ -29,6 +29,8 @@ interface Noted {
 }
 
 const RECENT = 20;
+/** Services that a line names. */
+const NAMED = 32;
 /** A container that runs for longer, in milliseconds, was found, not just started. */
 const JUST_STARTED = 60_000;
 /** Milliseconds in which changes of one container are one, and in which one that is back was recreated. */
@@ -50,9 +52,11 @@ export class RecentChanges {
     const kind = kindOf(before, after);
     if (row === undefined || kind === undefined) return;
     const earlier = this.#noted.find(({ change }) => change.container === row.container);
-    const was = new Map(earlier !== undefined && isOne(earlier.change, kind, at) ? earlier.before : []);
-    if (before !== undefined) was.set(slotOf(before), before);
     const last = earlier !== undefined && isOne(earlier.change, kind, at) ? earlier : undefined;
+    // Each note makes the line anew: a thousand services of one container would be a million.
+    if (last !== undefined && last.change.kind === kind && last.change.services.length >= NAMED) return;
+    const was = new Map(last?.before);
+    if (before !== undefined) was.set(slotOf(before), before);
     const rest = last === undefined ? this.#noted : this.#noted.filter((noted) => noted !== last);
     const back = last?.change.kind === 'gone' && kind === 'up';
     const change = merged(last?.change, back ? 'recreated' : kind, row, back ? was.get(slotOf(row)) : before, at);
