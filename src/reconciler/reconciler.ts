@@ -353,6 +353,7 @@ export class Reconciler {
 
   #endConflict(key: string): void {
     this.#conflicts.delete(key);
+    this.#errors.delete(key);
     this.#log.over(key);
   }
 

@@ -17,6 +17,7 @@ import {
 } from '../registry.ts';
 import { AGENT_CHECKS, AGENT_SERVICE, AGENT_SERVICES, type AgentService, NO_CONSUL } from './answers.ts';
 import { type ConsulConnection, consulClient } from './client.ts';
+import { FirstBurst } from './first-burst.ts';
 
 /** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
 const CONCURRENCY = 8;
@@ -45,6 +46,7 @@ class Consul implements Registry {
   /** IDs of paused containers, which Consul shows as critical by maintenance mode: ours, or an operator's that was there before. */
   readonly #maintenance = new Set<string>();
   #findings: Findings;
+  readonly #burst = new FirstBurst();
   /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
   readonly #checkless = new Set<string>();
   /** What was last known of our own, by ID: whether a check of it was critical, and when (milliseconds that never jump). */
@@ -94,20 +96,23 @@ class Consul implements Registry {
       services,
       (service) => service.id,
       CONCURRENCY,
-      async (service) => {
-        const { meta, dropped } = consulMeta(service, this.#owner);
-        for (const reason of dropped) this.#tellOnce(service, reason);
-        if (!isPath(service.id)) {
-          const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
-          throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
-        }
-        await this.#expectOwn(service.id, signal, (found) => says(found) === says(agentService(service, meta)));
-        await this.#register(service, meta, signal);
-        await this.#dropOldCheck(service, signal);
-        await this.#maintain(service, signal);
-        this.#known.set(service.id, { isCritical: false, at: performance.now() });
-      },
+      (service) => this.#burst.during(() => this.#registerOne(service, signal)),
     );
+  }
+
+  async #registerOne(service: Service, signal: AbortSignal): Promise<void> {
+    const { meta, dropped } = consulMeta(service, this.#owner);
+    for (const reason of dropped) this.#tellOnce(service, reason);
+    if (!isPath(service.id)) {
+      const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
+      throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
+    }
+    if (!this.#burst.isFree(service.id))
+      await this.#expectOwn(service.id, signal, (found) => says(found) === says(agentService(service, meta)));
+    await this.#register(service, meta, signal);
+    await this.#dropOldCheck(service, signal);
+    await this.#maintain(service, signal);
+    this.#known.set(service.id, { isCritical: false, at: performance.now() });
   }
 
   /** What the agent does not take may be the check alone, such as a script where those are disabled. */
@@ -195,6 +200,7 @@ class Consul implements Registry {
       findings.add(compact({ ...entry, health: reported.get(ID) }), { mark: markIn(meta) });
     }
     this.#findings = findings;
+    this.#burst.begin([...findings.own.map(({ key }) => key), ...findings.holders.keys()]);
     this.#note(findings.own, critical);
     return findings.own;
   }

@@ -66,11 +66,14 @@ export class TokenFile {
 
 /** Milliseconds in which what is under way at an agent has come about. */
 const SETTLES = 60;
+const START = 1_000;
 
 export class ConsulTarget extends Remote implements Target {
   readonly #consul: ConsulServer;
   readonly #token: TokenFile;
   #state: RegistryState = 'well';
+  /** When, by performance.now(), registrator no longer trusts its first reading; undefined before that. */
+  #settled: number | undefined;
 
   constructor(consul: ConsulServer, listen: number, host: string) {
     super(consul.httpPort, listen, host);
@@ -82,8 +85,18 @@ export class ConsulTarget extends Remote implements Target {
     await this.#token.rotate();
   }
 
-  open(owner: Owner, log: Logger): Promise<Registry> {
-    return this.connect('consul', '', owner, log, this.#token.env);
+  async open(owner: Owner, log: Logger): Promise<Registry> {
+    const registry = await this.connect('consul', '', owner, log, this.#token.env);
+    const registered = registry.registered.bind(registry);
+    let read = false;
+    this.#settled = undefined;
+    registry.registered = async (signal) => {
+      const entries = await registered(signal);
+      if (!read) this.#settled = performance.now() + START;
+      read = true;
+      return entries;
+    };
+    return registry;
   }
 
   openBeside(owner: Owner, log: Logger): Promise<Registry> {
@@ -110,6 +123,7 @@ export class ConsulTarget extends Remote implements Target {
   /** The agent has no compare-and-set: what a bad network holds back would be carried out over it, whoever asks. */
   async putForeign(slot: number, port: number): Promise<void> {
     if (this.#state !== 'well') return;
+    await this.#untilSettled();
     const id = foreignIds(this.host)[slot] ?? '';
     const Meta = slot === 1 ? { 'registrator-host': `${this.host}-2`, 'registrator-engine': 'another' } : {};
     const stays = async () => (await this.foreign()).get(slot)?.includes(`"Port":${port},`) === true;
@@ -120,6 +134,13 @@ export class ConsulTarget extends Remote implements Target {
       if (await stays()) return;
     }
     throw new Error(`the entry ${id} of somebody else is written over again and again`);
+  }
+
+  /** Within a second after its start registrator trusts its first reading. */
+  async #untilSettled(): Promise<void> {
+    const end = performance.now() + 20_000;
+    while ((this.#settled === undefined || performance.now() < this.#settled) && performance.now() < end)
+      await sleep(20);
   }
 
   async removeForeign(slot: number): Promise<void> {
