@@ -3,7 +3,16 @@ import { Findings, firstLoss, inBatches } from '../kit/index.ts';
 import type { Entry, Others, Owner, Registry, RegistryContext } from '../registry.ts';
 import { EtcdClient, EtcdRefusal, type KeyValue, PERMISSION_DENIED } from './client.ts';
 import { EtcdEndpoints } from './endpoints.ts';
-import { claimValue, findings, KEPT_ALIVE, type Layout, plainLayout, type Stored, showsOwner } from './layout.ts';
+import {
+  claimValue,
+  findings,
+  KEPT_ALIVE,
+  knownBy,
+  type Layout,
+  plainLayout,
+  type Stored,
+  showsOwner,
+} from './layout.ts';
 import { EtcdLease } from './lease.ts';
 import { type EtcdTarget, etcdTarget } from './uri.ts';
 import { CHANGES_AT_ONCE, EtcdWriter, isLeaseGone } from './writer.ts';
@@ -91,6 +100,7 @@ class Etcd implements Registry {
     ]);
     const stored = pairs.map((pair): Stored => ({ key: pair.key, value: pair.value, bound: this.#boundText(pair) }));
     this.#findings = findings(this.#layout, this.#owner, stored, claims, this.#writer.written);
+    this.#writer.know(knownBy(this.#findings, stored));
     return this.#findings.own;
   }
 

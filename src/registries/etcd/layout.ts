@@ -117,7 +117,10 @@ export interface Stored {
   readonly bound: string;
 }
 
-/** What this process wrote at a key: several values where calls got no answer, each of which may be there. */
+/**
+ * What this process wrote at a key, or found there with our claim: several values where calls got no answer, each of which
+ * may be there.
+ */
 export interface Written {
   readonly entry: Entry;
   readonly values: readonly string[];
@@ -159,6 +162,15 @@ export function findings(
     found.add(entry, { mark: markOf(value) });
   }
   return found;
+}
+
+/** What a reading found to be ours: to be known for that, should its claim be lost. */
+export function* knownBy({ own }: Findings, stored: readonly Stored[]): Iterable<readonly [string, Written]> {
+  const values = new Map(stored.map(({ key, value }) => [key, value]));
+  for (const entry of own) {
+    const value = values.get(entry.key);
+    if (value !== undefined) yield [entry.key, { entry, values: [value] }];
+  }
 }
 
 function saysOwner({ host, engine }: Owner, claim: string | undefined): boolean {

@@ -17,6 +17,7 @@ import {
   holder,
   isOwn,
   KEPT_ALIVE,
+  knownBy,
   type Layout,
   plainLayout,
   type Stored,
@@ -87,6 +88,8 @@ class EtcdLegacy implements Registry {
   readonly #ttl: number | undefined;
   /** What this process wrote, and so keeps alive. */
   readonly #written = new Map<string, Written>();
+  /** What it found to be ours: its own, though a claim be lost. */
+  readonly #found = new Map<string, Written>();
   #findings: Findings;
 
   constructor(target: EtcdTarget, layout: Layout, { owner, ttl }: RegistryContext) {
@@ -138,7 +141,9 @@ class EtcdLegacy implements Registry {
       ({ key = '', value = '', ttl }): Stored => ({ key, value, bound: this.#boundText(key, ttl) }),
     );
     const byKey = new Map(leaves(claims).map(({ key = '', value = '' }) => [claimedKey(this.#layout, key), value]));
-    this.#findings = findings(this.#layout, this.#owner, stored, byKey, this.#written);
+    const known = new Map([...this.#found, ...this.#written]);
+    this.#findings = findings(this.#layout, this.#owner, stored, byKey, known);
+    for (const [key, found] of knownBy(this.#findings, stored)) this.#found.set(key, found);
     return this.#findings.own;
   }
 
@@ -225,7 +230,7 @@ class EtcdLegacy implements Registry {
     const claimed = claimKey(this.#layout, entry.key);
     const wanted = claimValue(this.#owner, entry);
     const seen = await this.#look(entry.key, signal);
-    const known = [value, ...(this.#written.get(entry.key)?.values ?? [])];
+    const known = [value, ...this.#known(entry.key)];
     // A claim outlives its entry where its host died: it may be taken over.
     if (seen.value !== undefined && !isOwn(this.#layout, this.#owner, entry, seen, known))
       throw conflict(entry.key, holder(entry, seen));
@@ -239,7 +244,7 @@ class EtcdLegacy implements Registry {
   async #remove(entry: Entry, signal: AbortSignal): Promise<void> {
     const { key } = entry;
     const seen = await this.#look(key, signal);
-    const known = this.#written.get(key)?.values ?? [];
+    const known = this.#known(key);
     const own = isOwn(this.#layout, this.#owner, entry, seen, known);
     if (seen.value !== undefined && !own) throw conflict(key, holder(entry, seen));
     if (seen.value !== undefined) {
@@ -247,10 +252,15 @@ class EtcdLegacy implements Registry {
       await this.#removeFolderOf(key, signal);
     }
     this.#written.delete(key);
+    this.#found.delete(key);
     if (seen.claim === undefined || !own) return;
     const claimed = claimKey(this.#layout, key);
     await this.#send('DELETE', claimed, { prevValue: seen.claim }, signal);
     await this.#removeFolderOf(claimed, signal);
+  }
+
+  #known(key: string): readonly string[] {
+    return [this.#written, this.#found].flatMap((from) => from.get(key)?.values ?? []);
   }
 
   async #look(key: string, signal: AbortSignal): Promise<AtKey> {

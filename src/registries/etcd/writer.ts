@@ -49,7 +49,7 @@ export class EtcdWriter {
   readonly #onClaimsDenied: () => void;
   /** Our own claims by claimed key, as far as we know. Where that is out of date, a transaction fails, and is mended. */
   #claims = new Map<string, string>();
-  /** What this process wrote, and on which lease (0 for none): what it knows to be its own when a claim is lost. */
+  /** What this process wrote or found to be ours, and on which lease it wrote it (0 for none): its own, though a claim be lost. */
   readonly #written = new Map<string, Written & { readonly lease?: string }>();
   /** The user may not use the claims' folder: then we know what this process wrote, but not what a former one did. */
   #withoutClaims = false;
@@ -68,6 +68,10 @@ export class EtcdWriter {
 
   get written(): ReadonlyMap<string, Written> {
     return this.#written;
+  }
+
+  know(found: Iterable<readonly [string, Written]>): void {
+    for (const [key, known] of found) if (!this.#written.has(key)) this.#written.set(key, known);
   }
 
   /** Everybody's claims, by claimed key; undefined where we may not read them. */

@@ -65,15 +65,17 @@ export class EtcdTarget extends Remote implements Target {
   /** Without a claim, but for that of another host: ours would make it ours. */
   async putForeign(slot: number, port: number): Promise<void> {
     const key = this.#foreignKeys()[slot] ?? '';
-    const value = this.#foreignValue(port);
+    let tries = 0;
     const claim = `${this.#claims}/${key.replaceAll('/', '%2F')}`;
     const theirs = { owner: `${this.host}-2`, engine: 'another', name: 'web', id: foreignIds(this.host)[slot] };
     await eventuallyPasses(
       async () => {
-        await this.#api.put(key, value);
         if (slot === 1) await this.#api.put(claim, JSON.stringify(theirs));
         else await this.#api.remove(claim);
-        // Between the two we may have written, for the claim was ours.
+        // Another one each time: what was ever there with our claim is known to be ours.
+        const value = this.#foreignValue((port + tries++) % 65_536);
+        await this.#api.put(key, value);
+        // Between the two we may have claimed it, for it was ours.
         const pairs = [...(await this.#api.list(this.#folder)), ...(await this.#ownClaims())];
         if (pairs.find((pair) => pair.key === key)?.value !== value) throw new Error(`${key} was written over`);
         if (slot !== 1 && pairs.some((pair) => pair.key === claim)) throw new Error(`${key} was claimed`);

@@ -23,6 +23,7 @@ class Subject {
   readonly #registry: Registry;
   readonly #ended: Promise<unknown>;
   readonly #controller: ContainerController;
+  readonly #reconciler: Reconciler;
 
   constructor(docker: SimulatedDocker, registry: Registry, log: pino.Logger, address: string, ttl: number | undefined) {
     this.#docker = new DockerHost(dockerConnection({ DOCKER_HOST: docker.host }));
@@ -58,7 +59,12 @@ class Subject {
     };
     const reconciler = new Reconciler(registry, desired, options, log);
     this.#controller = source;
+    this.#reconciler = reconciler;
     this.#ended = Promise.all([source.run(this.#ending.signal), reconciler.run(this.#ending.signal)]);
+  }
+
+  get hasRead(): boolean {
+    return this.#reconciler.status.resyncedAt !== undefined;
   }
 
   hostMoved(address: string): void {
@@ -147,6 +153,8 @@ export async function play(steps: readonly Step[], host: string, target: Target,
         return;
       case 'claims':
         await target.loseClaims?.();
+        // Nor can one that has not read the registry yet.
+        if (!subject.hasRead) await noteUnclaimed();
         return;
       case 'maintenance': {
         const id = `${host}:${step.name}:80`;
@@ -176,8 +184,12 @@ export async function play(steps: readonly Step[], host: string, target: Target,
 
   async function restart(): Promise<void> {
     await subject.kill();
-    for (const id of (await target.unclaimed?.()) ?? []) unknowable.add(id);
+    await noteUnclaimed();
     subject = await start();
+  }
+
+  async function noteUnclaimed(): Promise<void> {
+    for (const id of (await target.unclaimed?.()) ?? []) unknowable.add(id);
   }
 
   async function noteForeign(slot: number): Promise<void> {
