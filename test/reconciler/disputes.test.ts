@@ -34,3 +34,29 @@ describe('an entry that somebody keeps changing', () => {
     expect(disputes.mayMend('other', 0)).toBe(true);
   });
 });
+
+describe('an entry that comes back after we removed it', () => {
+  it('is left alone from the second time on, and told of once', () => {
+    const disputes = new Disputes(60_000);
+    expect(disputes.foundBack('k', 0)).toBe(false);
+    expect(disputes.mayMend('k', 0)).toBe(true);
+    expect(disputes.foundBack('k', 1_000)).toBe(true);
+    expect(disputes.mayMend('k', 1_000)).toBe(false);
+    expect(disputes.foundBack('k', 2_000)).toBe(false);
+    expect(disputes.mayMend('other', 2_000)).toBe(true);
+    // The registry lost its data: whoever brought it back is still there.
+    disputes.clear();
+    expect(disputes.mayMend('k', 2_000)).toBe(false);
+  });
+
+  it('is ours to remove again once we wrote it ourselves, and counts anew after an hour', () => {
+    const disputes = new Disputes(60_000);
+    disputes.foundBack('k', 0);
+    disputes.foundBack('k', 0);
+    disputes.forgetReturns('k');
+    expect(disputes.mayMend('k', 0)).toBe(true);
+    disputes.foundBack('k', 0);
+    expect(disputes.foundBack('k', 3_600_001)).toBe(false);
+    expect(disputes.mayMend('k', 3_600_001)).toBe(true);
+  });
+});
