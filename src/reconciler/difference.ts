@@ -1,6 +1,6 @@
 import { hostPort } from '../lib/host-port.ts';
 import { ConflictError, type Entry, RefusedError } from '../registries/index.ts';
-import type { WantedEntry } from './claim-table.ts';
+import { isOwnId, type WantedEntry } from './claim-table.ts';
 import type { Difference } from './status.ts';
 
 /** What keeps an entry from being put right. */
@@ -39,7 +39,7 @@ export function lostClaim({ service, entry }: WantedEntry, holder: WantedEntry):
     containerId: service.origin.containerId,
     wanted: addressOf(entry),
     there: addressOf(holder.entry),
-    why: `Container ${holder.service.origin.containerName} has the same entry, and started last: give each a SERVICE_ID of its own.`,
+    why: `Container ${holder.service.origin.containerName} has the same entry, ${isOwnId(holder.service) ? 'whose own ID it is' : 'and started last'}: give each a SERVICE_ID of its own.`,
   };
 }
 

@@ -43,7 +43,7 @@ test('with Consul it says what is wanted, what is there, what differs and why', 
   const server = opsServer([], overviewPage(overseen, stop.signal));
   await server.listen('127.0.0.1', 0);
   const page = await browser.newPage();
-  const one = service({ container: 'cache', tags: ['a'] });
+  const one = service({ id: 'shared', container: 'cache', tags: ['a'] });
   desired.set(one.origin.containerId, [one]);
   desired.setComplete();
   await page.goto(`http://127.0.0.1:${server.port}/ui/?service=redis`);
@@ -62,7 +62,7 @@ test('with Consul it says what is wanted, what is there, what differs and why', 
   desired.set('s', [younger]);
   await page.getByRole('button', { name: '1 in conflict' }).waitFor();
   expect(await text(page, '.view .differences')).toMatch(
-    /node1:cache:6379 is in conflict in consul:\/\/.*\s+wanted 10\.0\.0\.1:32768, there 10\.0\.0\.1:9\s+Container second has the same entry, and started last: give each a SERVICE_ID/,
+    /shared is in conflict in consul:\/\/.*\s+wanted 10\.0\.0\.1:32768, there 10\.0\.0\.1:9\s+Container second has the same entry, and started last: give each a SERVICE_ID/,
   );
   desired.delete('s');
 

@@ -55,6 +55,10 @@ test('of two containers that claim one entry, the one that lost it is in conflic
     containerId: other.origin.containerId,
     wanted: '10.0.0.1:1',
     there: '10.0.0.1:80',
-    why: 'Container redis has the same entry, and started last: give each a SERVICE_ID of its own.',
+    why: 'Container redis has the same entry, whose own ID it is: give each a SERVICE_ID of its own.',
   });
+  const labelled = { service: service({ id: 'shared' }), entry: entry() };
+  expect(lostClaim({ service: other, entry: entry() }, labelled).why).toBe(
+    'Container redis has the same entry, and started last: give each a SERVICE_ID of its own.',
+  );
 });
