@@ -276,17 +276,13 @@ describe('etcd with authentication', () => {
 
   it('tells that the password is wrong, and never what it is', async () => {
     const { address: at } = servers.etcdWithAuth;
-    for (const [uri, env] of [
-      [`etcd://${at}/services/x`, { ETCD_USERNAME: 'app', ETCD_PASSWORD: 'wr0ng/s3cret' }],
-      [`etcd://app:wr0ng%2Fs3cret@${at}/services/x`, {}],
-    ] as const) {
-      await using registrator = wrong(uri, env);
-      await registrator.waitForLog('the registry does not answer');
-      expect(await registrator.stop()).toBe(0);
-      const output = `${registrator.stdout}${registrator.stderr}`;
-      expect(output).toMatch(/authentication failed|password/);
-      expect(output).not.toMatch(/wr0ng(\/|%2F)s3cret/);
-    }
+    const env = { ETCD_USERNAME: 'app', ETCD_PASSWORD: 'wr0ng/s3cret' };
+    await using registrator = wrong(`etcd://${at}/services/x`, env);
+    await registrator.waitForLog('the registry does not answer');
+    expect(await registrator.stop()).toBe(0);
+    const output = `${registrator.stdout}${registrator.stderr}`;
+    expect(output).toMatch(/authentication failed|password/);
+    expect(output).not.toMatch(/wr0ng(\/|%2F)s3cret/);
   });
 });
 

@@ -32,6 +32,8 @@ interface Subject {
   readonly causes: Set<string>;
   lines: number;
   more: number;
+  /** Whether one of those left out was a warning or worse. */
+  warned: boolean;
   /** Of the first line: whose it is, for people. */
   readonly container: unknown;
 }
@@ -60,6 +62,7 @@ export class Problems {
     if (subject.causes.size < REMEMBERED) subject.causes.add(cause);
     if (subject.lines >= LINES) {
       subject.more += 1;
+      subject.warned ||= level === 'warn';
       this.#sumUpLater();
       return;
     }
@@ -75,6 +78,7 @@ export class Problems {
     subject.lines += 1;
     if (subject.lines > LINES) {
       subject.more += 1;
+      subject.warned ||= level === 'warn' || level === 'error';
       this.#sumUpLater();
     } else if (level === 'info' || level === 'debug' || this.#isBelowCeiling()) log[level](fields, message);
   }
@@ -85,7 +89,7 @@ export class Problems {
   }
 
   #subject(about: string, container: unknown): Subject {
-    const subject = this.#subjects.get(about) ?? { causes: new Set(), lines: 0, more: 0, container };
+    const subject = this.#subjects.get(about) ?? { causes: new Set(), lines: 0, more: 0, warned: false, container };
     this.#subjects.set(about, subject);
     return subject;
   }
@@ -121,11 +125,12 @@ export class Problems {
     this.#summedUpAt = performance.now();
     const all = [...this.#subjects.values()].filter(({ more }) => more > 0);
     for (const subject of all.slice(0, LINES)) {
-      this.#log.warn({ container: subject.container }, `and ${subject.more} more about this container`);
+      const level = subject.warned ? 'warn' : 'info';
+      this.#log[level]({ container: subject.container }, `and ${subject.more} more about this container`);
     }
     const others = all.slice(LINES).reduce((sum, { more }) => sum + more, 0) + this.#leftOut;
     if (others > 0) this.#log.warn({ lines: others }, `and ${others} more lines about containers, which were left out`);
-    for (const subject of all) subject.more = 0;
+    for (const subject of all) Object.assign(subject, { more: 0, warned: false });
     this.#leftOut = 0;
   }
 }
