@@ -118,6 +118,7 @@ export class RecordingConsul implements AsyncDisposable {
       ServiceID: id,
       ServiceName: name,
       Status: Status || 'critical',
+      Notes: '',
     });
   }
 
