@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { CompatibilityReporter } from './test/support/compatibility-reporter.ts';
+import { generationsHere } from './test/support/generations.ts';
 import { leftOut } from './test/support/left-out.ts';
 import { enterOwnNetwork } from './test/support/own-network.ts';
 import { SummaryReporter } from './test/support/summary-reporter.ts';
@@ -17,11 +19,16 @@ const needsEngines = projects.length === 0 || projects.some((name) => name !== '
 if (needsEngines) await enterOwnNetwork();
 
 const exclude = needsEngines ? leftOut() : [];
+const generations = needsEngines ? generationsHere() : [];
 
 /** The projects run one after the other, so that the servers of one do not slow down the timing of another. */
 export default defineConfig({
   test: {
-    reporters: ['default', new SummaryReporter()],
+    reporters: [
+      'default',
+      ...(process.env.REGISTRATOR_TEST_TABLE === '1' ? [new CompatibilityReporter()] : []),
+      new SummaryReporter(),
+    ],
     projects: [
       {
         test: {
@@ -78,6 +85,18 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
         },
       },
+      ...generations.map(({ name, include, env }) => ({
+        test: {
+          name,
+          include: [...include],
+          exclude,
+          env: { ...env },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
+        },
+      })),
     ],
   },
 });

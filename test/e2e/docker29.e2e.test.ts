@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DockerHost, dockerConnection } from '../../src/docker/index.ts';
 import { Docker29 } from '../support/docker29.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
     cmd: graceful,
     healthcheck: '--interval=1s --retries=1 CMD test -e /well',
   });
-  docker29 = await new Docker29(engine).start();
+  docker29 = await new Docker29(engine.socket, join(engine.dir, 'answers-as-29.sock')).start();
 });
 afterAll(async () => {
   await docker29.dispose();

@@ -1,9 +1,7 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { json } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { DockerEngine } from './engine.ts';
 
 /** The minor versions of its API. */
 const [LEAST, NEWEST] = [44, 52];
@@ -22,35 +20,38 @@ type Fields = Record<string, unknown>;
  * API versions below 1.44, and leaves out what that version removed of events and inspections.
  */
 export class Docker29 implements AsyncDisposable {
-  readonly #engine: DockerEngine;
+  readonly #engine: string;
+  readonly #socket: string;
   readonly #server: Server;
   /** Of the API, as they were asked for; empty for a path without one. */
   readonly versionsAsked = new Set<string>();
   /** What the events' stream is written as whatever the client accepts, as a proxy may have it. */
   eventsMediaType: EventsMediaType | undefined;
 
-  constructor(engine: DockerEngine) {
+  /** @param engine the engine's socket; @param socket where to listen */
+  constructor(engine: string, socket: string) {
     this.#engine = engine;
+    this.#socket = socket;
     this.#server = createServer((incoming, response) => {
       // Where the engine is gone, so is its socket.
       this.#answer(incoming, response).catch(() => response.destroy());
     });
   }
 
-  get #socket(): string {
-    return join(this.#engine.dir, 'docker29.sock');
-  }
   /** The `DOCKER_HOST` of its socket. */
   get host(): string {
     return `unix://${this.#socket}`;
   }
 
+  /** Listens, also when the engine is started again. */
   async start(): Promise<this> {
+    if (this.#server.listening) return this;
     await new Promise<void>((listening) => this.#server.listen(this.#socket, listening));
     return this;
   }
 
   async dispose(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
     await closed;
@@ -84,7 +85,7 @@ export class Docker29 implements AsyncDisposable {
   #ask(incoming: IncomingMessage, path: string, response: ServerResponse): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const { method, headers } = incoming;
-      const asked = request({ socketPath: this.#engine.socket, method, path, headers, agent: false }, resolve);
+      const asked = request({ socketPath: this.#engine, method, path, headers, agent: false }, resolve);
       asked.once('error', reject);
       response.once('close', () => asked.destroy());
       incoming.pipe(asked);

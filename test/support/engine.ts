@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 import type { ContainerSnapshot } from '../../src/docker/index.ts';
 import type { Certificates } from './certificates.ts';
 import { dockerPing } from './docker-ping.ts';
+import { Docker29 } from './docker29.ts';
+import { asDocker29 } from './generations.ts';
 import { isInOwnNetwork } from './own-network.ts';
 import { freePort } from './ports.ts';
 import { busyboxRootfs } from './rootfs.ts';
@@ -54,6 +56,7 @@ export const webServer = (port: number): readonly string[] => [
  */
 export class DockerEngine extends Server {
   readonly options: EngineOptions;
+  readonly #docker29: Docker29 | undefined;
   /** The second and third octets of its networks differ from those of every other test engine. */
   #index = -1;
   #network: string | undefined;
@@ -62,6 +65,7 @@ export class DockerEngine extends Server {
   constructor(options: EngineOptions = {}) {
     super('dockerd');
     this.options = options;
+    this.#docker29 = asDocker29 ? new Docker29(this.socket, join(this.dir, 'docker29.sock')) : undefined;
     writeFileSync(join(this.dir, 'daemon.json'), '{}');
   }
 
@@ -70,6 +74,9 @@ export class DockerEngine extends Server {
   }
   /** The `DOCKER_HOST` of its Unix socket. */
   get host(): string {
+    return this.#docker29?.host ?? this.#ownHost;
+  }
+  get #ownHost(): string {
     return `unix://${this.socket}`;
   }
   /** Where it listens with `tcp`. */
@@ -103,7 +110,7 @@ export class DockerEngine extends Server {
       args: [
         ...(this.#network === undefined ? [] : [`--net=/run/netns/${this.#network}`]),
         'dockerd',
-        ...['--config-file', join(this.dir, 'daemon.json'), '-H', this.host],
+        ...['--config-file', join(this.dir, 'daemon.json'), '-H', this.#ownHost],
         ...['--data-root', this.dataDir, '--exec-root', join(this.dir, 'exec'), '--pidfile', join(this.dir, 'pid')],
         ...['--bridge', this.bridge, '--default-address-pool', `base=10.214.${this.#index * 4}.0/22,size=27`],
         ...['--iptables=false', '--ip6tables=false', '--ip-masq=false', '--ip-forward=false'],
@@ -122,6 +129,17 @@ export class DockerEngine extends Server {
     return dockerPing(this.socket);
   }
 
+  override async start(): Promise<this> {
+    await super.start();
+    await this.#docker29?.start();
+    return this;
+  }
+
+  override async dispose(): Promise<void> {
+    await this.#docker29?.dispose();
+    await super.dispose();
+  }
+
   override async kill9(): Promise<void> {
     await super.kill9();
     // An engine's own process group would go with it under systemd; its containers stay.
@@ -137,7 +155,13 @@ export class DockerEngine extends Server {
   async #docker(args: readonly string[], input?: Buffer): Promise<string> {
     const { PATH = '' } = process.env;
     const promise = run('docker', args, {
-      env: { PATH, HOME: this.dir, DOCKER_CONFIG: join(this.dir, 'cli'), DOCKER_HOST: this.host, DOCKER_BUILDKIT: '0' },
+      env: {
+        PATH,
+        HOME: this.dir,
+        DOCKER_CONFIG: join(this.dir, 'cli'),
+        DOCKER_HOST: this.#ownHost,
+        DOCKER_BUILDKIT: '0',
+      },
       maxBuffer: 64 << 20,
     });
     promise.child.stdin?.on('error', () => {}); // the exit code says more

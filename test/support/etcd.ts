@@ -56,7 +56,8 @@ export class EtcdServer extends Server {
         ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
         ...['--listen-peer-urls', this.peerUrl, '--initial-advertise-peer-urls', this.peerUrl],
         ...['--initial-cluster', this.cluster ?? `${this.member}=${this.peerUrl}`],
-        ...(authTokenTtl === undefined ? [] : ['--auth-token-ttl', String(authTokenTtl)]),
+        // The log says then when a token has ended.
+        ...(authTokenTtl === undefined ? [] : ['--auth-token-ttl', String(authTokenTtl), '--log-level', 'debug']),
         ...(tls ? ['--cert-file', tls.serverCert, '--key-file', tls.serverKey] : []),
         ...(tls ? ['--trusted-ca-file', tls.ca, '--client-cert-auth'] : []),
       ],

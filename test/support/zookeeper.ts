@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { javaDir } from './generations.ts';
 import { freePort } from './ports.ts';
 import { type Command, Server } from './server.ts';
 
@@ -37,7 +38,8 @@ export class ZooKeeperServer extends Server {
         .map(([key, value]) => `${key}=${value}\n`)
         .join(''),
     );
-    const classPath = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar';
+    // zookeeper.jar names another jute by its whole path: ours comes first.
+    const classPath = ['zookeeper-jute', 'zookeeper', 'slf4j-simple'].map((jar) => `${javaDir}/${jar}.jar`).join(':');
     const jvm = ['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dzookeeper.jmx.log4j.disable=true'];
     return {
       file: 'java',
