@@ -3,6 +3,9 @@ import { connect } from 'node:net';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Endpoint } from '../../src/catalogue/http/endpoint.ts';
+import { ENDPOINTS } from '../../src/catalogue/http/endpoints.ts';
+import { answerOf } from '../../src/catalogue/http/read.ts';
 import { CatalogueServer } from '../../src/catalogue/http/server.ts';
 import { Store } from '../../src/catalogue/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -378,6 +381,24 @@ test('an index that is old, none, or of an earlier life is answered at once', as
   store.put(service());
   for (const index of ['0', '', '1', '99999', '18446744073709551615']) {
     expect((await call(`/v1/catalog/service/redis?index=${index}&wait=60s`)).index).toBe(2);
+  }
+});
+
+test('an answer has the index of what it says, though the next change comes before it is sent', async () => {
+  const endpoint = ENDPOINTS.find(({ path }) => path === '/health/service/*') as Endpoint;
+  for (const index of [0, 1]) {
+    const held = new Store({ name: 'node1', address: '10.0.0.9' });
+    const query = new URLSearchParams(`index=${index}&wait=1m`);
+    const { signal } = new AbortController();
+    const request = { method: 'GET', path: '', rest: 'redis', query, headers: {}, body: '', signal };
+    const asked = answerOf(endpoint, held, request);
+    held.put(service({ id: 'a' }));
+    const changes = Promise.resolve().then(() => held.put(service({ id: 'b' })));
+    const { headers, body } = await asked;
+    await changes;
+    const entries = JSON.parse(body as string) as { Service: { ModifyIndex: number } }[];
+    // What it says was changed last at its index: a client that waits from there on misses nothing.
+    expect(Number(headers?.['X-Consul-Index'])).toBe(Math.max(1, ...entries.map(({ Service }) => Service.ModifyIndex)));
   }
 });
 

@@ -22,8 +22,9 @@ export async function answerOf(endpoint: Endpoint, store: Store, request: HttpRe
   }
   const topic = endpoint.topic?.(name);
   if (topic === undefined) return read();
-  const answer = await untilChanged(store, topic, read, query, signal);
-  return withHeaders(answer, {
+  await untilChanged(store, topic, read, query, signal);
+  // In one go: an answer with the index of a later one would leave its client waiting for what it never saw.
+  return withHeaders(read(), {
     'X-Consul-Index': String(store.indexOf(topic)),
     'X-Consul-KnownLeader': 'true',
     'X-Consul-LastContact': '0',
@@ -46,18 +47,14 @@ async function untilChanged(
   read: () => Rendered,
   { index, wait }: QueryParameters,
   signal: AbortSignal,
-): Promise<Rendered> {
-  let answer = read();
-  if (index !== store.indexOf(topic)) return answer;
+): Promise<void> {
+  if (index !== store.indexOf(topic)) return;
   // A waiting client costs a digest, not its answer.
-  const known = digest(answer.body);
+  const known = digest(read().body);
   await within(wait, signal, async (limit) => {
-    while (!limit.aborted && digest(answer.body) === known) {
-      await store.wait(topic, store.indexOf(topic), limit);
-      answer = read();
-    }
+    do await store.wait(topic, store.indexOf(topic), limit);
+    while (!limit.aborted && digest(read().body) === known);
   });
-  return answer;
 }
 
 /** Consul's hash-based blocking query, of an agent's endpoint: until the hash is another than the client's. */
