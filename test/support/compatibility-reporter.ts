@@ -27,9 +27,8 @@ export class CompatibilityReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const [before = '', rest = ''] = readFileSync(PAGE, 'utf8').split(BEGIN);
     const [table = '', after = ''] = rest.split(END);
-    const rows = new Map(
-      table.split('\n').flatMap((line) => (/^\| [A-Z]|^\| etcd/.test(line) ? [[partOf(line), line]] : [])),
-    );
+    const lines = table.split('\n').filter((line) => line.startsWith('| ') && !HEAD.includes(line));
+    const rows = new Map(lines.map((line) => [partOf(line), line]));
     for (const row of rowsOf(modules)) rows.set(partOf(row), row);
     const sorted = [...rows.values()].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
     writeFileSync(PAGE, `${before}${BEGIN}\n\n${[...HEAD, ...sorted].join('\n')}\n\n${END}${after}`);
