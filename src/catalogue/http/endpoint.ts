@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly hash?: (store: Store, name: string) => string | undefined;
   /** Whether `filter=` counts here. */
   readonly filters?: boolean;
+  /** It tells of this host alone, and is answered before all is known that runs here. */
+  readonly atOnce?: boolean;
   readonly read: (store: Store, name: string, query: QueryParameters) => unknown;
 }
 

@@ -84,8 +84,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
     filters: true,
     read: (store, state) => allChecks(store).filter(({ Status }) => state === 'any' || Status === state),
   },
-  { path: '/agent/self', read: (store) => self(store) },
-  { path: '/agent/members', read: (store) => [member(store.node)] },
+  { path: '/agent/self', atOnce: true, read: (store) => self(store) },
+  { path: '/agent/members', atOnce: true, read: (store) => [member(store.node)] },
   {
     path: '/agent/services',
     filters: true,
@@ -119,8 +119,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
     topic: () => 'all',
     read: (store, name) => (isNode(store, name) ? uiNode(store) : new Outcome(404, undefined, '')),
   },
-  { path: '/status/leader', read: (store) => leader(store.node) },
-  { path: '/status/peers', read: (store) => [leader(store.node)] },
+  { path: '/status/leader', atOnce: true, read: (store) => leader(store.node) },
+  { path: '/status/peers', atOnce: true, read: (store) => [leader(store.node)] },
   ...EMPTY,
 ];
 

@@ -12,7 +12,7 @@ export async function answerOf(endpoint: Endpoint, store: Store, request: HttpRe
   if (request.method === 'HEAD') return sentence(405, 'method HEAD not allowed', { Allow: 'OPTIONS,GET' });
   if (endpoint.needs !== undefined && name === '') throw new ApiError(400, `Missing ${endpoint.needs}`);
   query.check(store.node.datacenter);
-  if (!store.whole) throw new ApiError(500, 'No cluster leader');
+  if (!store.whole && endpoint.atOnce !== true) throw new ApiError(500, 'No cluster leader');
   const read = () => rendered(endpoint, store, name, query);
   if (endpoint.hash !== undefined) {
     const hash = () => endpoint.hash?.(store, name);
