@@ -201,44 +201,31 @@ class EtcdLegacy implements Registry {
     const entry = this.entry(service);
     const { key } = entry;
     const value = this.#layout.value(service);
-    // Before the entry, so that there is never one that we do not know for ours.
-    const condition = showsOwner(this.#layout, this.#owner, key)
-      ? this.#unlessClaimed(entry)
-      : await this.#claim(entry, value, signal);
+    const isShown = showsOwner(this.#layout, this.#owner, key);
+    const seen = isShown ? undefined : await this.#look(key, signal);
+    this.#expectFree(entry, seen, value);
     // What gets no answer may have been done all the same.
     const before = this.#written.get(key)?.values ?? [];
     this.#written.set(key, { entry, values: [...before.filter((other) => other !== value), value].slice(-ATTEMPTS) });
     // Without a TTL here, one that the key had is dropped.
     const ttl = this.#ttl === undefined ? {} : { ttl: String(this.#ttl) };
-    await this.#send('PUT', key, { value, ...ttl, ...condition }, signal);
+    await this.#send('PUT', key, { value, ...ttl, ...(seen && unchanged(seen.value)) }, signal);
     this.#written.set(key, { entry, values: [value] });
+    // After the key, which only one of those who ask for it gets: never a claim of ours beside somebody else's entry.
+    const claim = claimValue(this.#owner, entry);
+    if (seen === undefined || seen.claim === claim) return;
+    await this.#send('PUT', claimKey(this.#layout, key), { value: claim, ...unchanged(seen.claim) }, signal);
   }
 
-  /** A key that shows our name needs no claim: nobody else claims one, but by a SERVICE_ID that copies it. */
-  #unlessClaimed(entry: Entry): Condition {
-    const holder = this.#findings.holders.get(entry.key);
-    if (holder !== undefined) throw conflict(entry.key, holder);
-    return {};
-  }
-
-  /**
-   * Claims the key for us, where it is free or ours.
-   *
-   * @param value what we shall write there. @returns under what condition we may
-   */
-  async #claim(entry: Entry, value: string, signal: AbortSignal): Promise<Condition> {
-    const claimed = claimKey(this.#layout, entry.key);
-    const wanted = claimValue(this.#owner, entry);
-    const seen = await this.#look(entry.key, signal);
-    const known = [value, ...this.#known(entry.key)];
+  /** @throws ConflictError. @param seen undefined for a key that shows our name, and needs no claim */
+  #expectFree(entry: Entry, seen: AtKey | undefined, value: string): void {
+    // Nobody else claims a key that shows our name, but by a SERVICE_ID that copies it.
+    const claimant = seen === undefined ? this.#findings.holders.get(entry.key) : undefined;
+    if (claimant !== undefined) throw conflict(entry.key, claimant);
     // A claim outlives its entry where its host died: it may be taken over.
-    if (seen.value !== undefined && !isOwn(this.#layout, this.#owner, entry, seen, known))
-      throw conflict(entry.key, holder(entry, seen));
-    if (seen.claim !== wanted) {
-      const condition = seen.claim === undefined ? { prevExist: 'false' } : { prevValue: seen.claim };
-      await this.#send('PUT', claimed, { value: wanted, ...condition }, signal);
-    }
-    return seen.value === undefined ? { prevExist: 'false' } : { prevValue: seen.value };
+    if (seen?.value === undefined) return;
+    const known = [value, ...this.#known(entry.key)];
+    if (!isOwn(this.#layout, this.#owner, entry, seen, known)) throw conflict(entry.key, holder(entry, seen));
   }
 
   async #remove(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -341,6 +328,10 @@ function asRefusal(error: unknown, key: string): unknown {
   }
   return new LegacyRefusal(errorCode, `etcd says «${message ?? errorCode}» of ${cause || key}.`);
 }
+
+/** That a key still holds this value, or (undefined) is not there. */
+const unchanged = (value: string | undefined): Condition =>
+  value === undefined ? { prevExist: 'false' } : { prevValue: value };
 
 function leaves(node: KeyNode | undefined): KeyNode[] {
   if (node === undefined) return [];
