@@ -243,7 +243,8 @@ export async function play(steps: readonly Step[], host: string, target: Target,
   function expected(own: ReadonlyMap<string, string>): Map<string, string> {
     const isFree = ([id, text]: readonly [string, string]) =>
       !foreign.has(target.slotOf?.(id, text) ?? foreignIds(host).indexOf(id));
-    const ours = target.comparable?.(new Map([...model.expected()].filter(isFree))) ?? model.expected();
+    const free = new Map([...model.expected()].filter(isFree));
+    const ours = target.comparable?.(free) ?? free;
     const theirs = new Map([...beside.expected()].filter(isFree));
     const all = new Map(ours);
     for (const [id, text] of target.comparable?.(theirs) ?? theirs) {
