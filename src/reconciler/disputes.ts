@@ -48,9 +48,13 @@ export class Disputes {
     this.#returns.delete(key);
   }
 
+  /** Whether what came back is left alone. */
+  isLeft(key: string): boolean {
+    return (this.#returns.get(key)?.times ?? 0) >= RETURNS_UNTIL_LEFT;
+  }
+
   mayMend(key: string, now: number): boolean {
-    const isLeft = (this.#returns.get(key)?.times ?? 0) >= RETURNS_UNTIL_LEFT;
-    return !isLeft && now >= (this.#byKey.get(key)?.notBefore ?? 0);
+    return !this.isLeft(key) && now >= (this.#byKey.get(key)?.notBefore ?? 0);
   }
 
   /** Forgets what changed: the registry lost its data, which is nobody's doing. */

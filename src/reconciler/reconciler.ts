@@ -384,7 +384,9 @@ export class Reconciler {
       if (difference === 'none') this.#errors.delete(key);
       if (difference === 'register' && wanted !== undefined) register.push(wanted);
       if (difference === 'refresh' && wanted !== undefined) refresh.push(wanted);
-      if (difference === 'deregister' && actual !== undefined) deregister.push(actual);
+      // It may have been marked before it came back once too often.
+      const isStale = difference === 'deregister' && !this.#disputes.isLeft(key);
+      if (isStale && actual !== undefined) deregister.push(actual);
     }
     const failed = new Map<string, Error>();
     const services = (entries: readonly WantedEntry[]) => entries.map(({ service }) => service);
