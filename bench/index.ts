@@ -7,7 +7,7 @@ import { parseArgs, promisify } from 'node:util';
 import { enterOwnNetwork } from '../test/support/own-network.ts';
 import type { BenchOptions, Measure, Point, Row } from './measure.ts';
 import { checks } from './measures/checks.ts';
-import { coldStartConsul, coldStartEtcd } from './measures/cold-start.ts';
+import { coldStartBind, coldStartConsul, coldStartEtcd } from './measures/cold-start.ts';
 import { dns } from './measures/dns.ts';
 import { eventToDns } from './measures/event-to-dns.ts';
 import { image } from './measures/image.ts';
@@ -24,6 +24,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'event-to-dns': eventToDns,
   'cold-start-consul': coldStartConsul,
   'cold-start-etcd': coldStartEtcd,
+  'cold-start-bind': coldStartBind,
   resync,
   storm: eventStorm,
   memory,

@@ -9,6 +9,7 @@ const probe = fileURLToPath(new URL('probe.ts', import.meta.url));
 export interface SubjectOptions {
   /** `DOCKER_HOST`. */
   readonly host?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** Can tell its vitals: at a small cost, so not where times are compared. */
   readonly probed?: boolean;
 }
@@ -26,10 +27,10 @@ export class Subject implements AsyncDisposable {
   #tail = '';
   #onLine: (line: string) => void = () => {};
 
-  constructor(script: string, args: readonly string[], { host, probed = false }: SubjectOptions = {}) {
+  constructor(script: string, args: readonly string[], { host, env = {}, probed = false }: SubjectOptions = {}) {
     const { PATH = '' } = process.env;
     this.#child = spawn(process.execPath, [...(probed ? ['--import', probe] : []), script, ...args], {
-      env: { PATH, ...(host !== undefined && { DOCKER_HOST: host }) },
+      env: { PATH, ...env, ...(host !== undefined && { DOCKER_HOST: host }) },
       stdio: ['ignore', 'pipe', 'pipe', ...(probed ? ['ipc' as const] : [])],
     });
     this.#exited = once(this.#child, 'exit');

@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
+import { BindServer } from '../../test/support/bind.ts';
 import { ConsulServer } from '../../test/support/consul.ts';
+import { KEY_ENV } from '../../test/support/dns-server.ts';
 import { EtcdServer } from '../../test/support/etcd.ts';
 import { SimulatedDockerProcess } from '../../test/support/simulated-docker-process.ts';
 import { type BenchOptions, comparison, median, type Outcome, type Row, seconds } from '../measure.ts';
@@ -7,27 +9,45 @@ import { Subject } from '../subject.ts';
 
 const floorScript = fileURLToPath(new URL('../floor/cold-start.ts', import.meta.url));
 const PORTS = 2;
+const nsupdateScript = fileURLToPath(new URL('../floor/nsupdate.ts', import.meta.url));
 /** Of the floor; the fastest counts. */
 const CONCURRENCY = [4, 16, 48];
 
 export const coldStartConsul = (options: BenchOptions) => coldStart('consul', options);
 export const coldStartEtcd = (options: BenchOptions) => coldStart('etcd', options);
+export const coldStartBind = (options: BenchOptions) => coldStart('bind', options);
+
+const KINDS = {
+  consul: { name: 'Consul', make: () => new ConsulServer(), uri: (at: string) => `consul://${at}`, most: 1.2 },
+  etcd: { name: 'etcd', make: () => new EtcdServer(), uri: (at: string) => `etcd://${at}`, most: 1.2 },
+  bind: {
+    name: 'BIND',
+    make: () => new BindServer(),
+    uri: (at: string) => `rfc2136://${at}/services.example`,
+    most: 1.3,
+  },
+} as const;
 
 /** From the start of the process until every service of many containers is in the real registry. */
 async function coldStart(
-  kind: 'consul' | 'etcd',
+  kind: keyof typeof KINDS,
   { program, containers, rounds, say }: BenchOptions,
 ): Promise<Outcome> {
   await using docker = await new SimulatedDockerProcess().start();
   await docker.call('fill', containers, { ports: PORTS });
-  await using server = await (kind === 'consul' ? new ConsulServer() : new EtcdServer()).start();
+  const { name, make, uri, most } = KINDS[kind];
+  await using server = await make().start();
   const port = server instanceof ConsulServer ? server.httpPort : server.port;
-  const name = kind === 'consul' ? 'Consul' : 'etcd';
+  const env = kind === 'bind' ? KEY_ENV : {};
   const services = containers * PORTS;
 
   async function timeFloor(concurrency: number): Promise<number> {
     await server.restart({ emptyData: true });
-    await using floor = new Subject(floorScript, [docker.socket, kind, String(port), String(concurrency)]);
+    const rest = [String(port), String(concurrency)];
+    await using floor =
+      kind === 'bind'
+        ? new Subject(nsupdateScript, [docker.socket, ...rest])
+        : new Subject(floorScript, [docker.socket, kind, ...rest]);
     const done = await floor.line('done', 600_000);
     const taken = performance.now() - floor.startedAt;
     if (done !== `done ${services}`) throw new Error(`the floor registered ${done} of ${services} services`);
@@ -44,8 +64,9 @@ async function coldStart(
     if (round > 0) floor.push(await timeFloor(best));
     await server.restart({ emptyData: true });
     const before = await inspected(docker);
-    await using subject = new Subject(program, ['--ip', '127.0.0.1', `${kind}://127.0.0.1:${port}`], {
+    await using subject = new Subject(program, ['--ip', '127.0.0.1', uri(`127.0.0.1:${port}`)], {
       host: docker.host,
+      env,
     });
     registrator.push(await subject.untilRegistered(services, 900_000));
     inspections = Math.max(inspections, (await inspected(docker)) - before);
@@ -62,7 +83,7 @@ async function coldStart(
   return {
     rows: [
       comparison(`cold start, ${containers} containers × ${PORTS} ports, ${name}`, {
-        ...{ floor: median(floor), registrator: median(registrator), most: 1.2, unit: seconds, note },
+        ...{ floor: median(floor), registrator: median(registrator), most, unit: seconds, note },
       }),
       inspectRow,
     ],

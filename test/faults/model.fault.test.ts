@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { BindServer } from '../support/bind.ts';
 import { ConsulServer } from '../support/consul.ts';
 import { EtcdServer } from '../support/etcd.ts';
 import { freePort } from '../support/ports.ts';
@@ -9,6 +10,7 @@ import { ConsulTarget } from './model/consul-target.ts';
 import { ConsulKvTarget } from './model/consulkv-target.ts';
 import { type EtcdScheme, EtcdTarget } from './model/etcd-target.ts';
 import { MemoryTarget } from './model/memory-target.ts';
+import { Rfc2136Target } from './model/rfc2136-target.ts';
 import { sequence } from './model/steps.ts';
 import type { Target } from './model/targets.ts';
 import { play } from './model/world.ts';
@@ -25,22 +27,25 @@ const runs = Number(process.env.FAULTS_RUNS ?? 100);
 
 /** Sequences played at once. */
 const LANES = 10;
+const zoneOf = (lane: number) => `lane${lane % LANES}.example`;
 
 let consul: ConsulServer;
 let etcd: EtcdServer;
+let bind: BindServer;
 let zooKeeper: ZooKeeperServer;
 let bystander: ZooKeeperClient;
 beforeAll(async () => {
-  [consul, etcd, zooKeeper] = await Promise.all([
+  [consul, etcd, bind, zooKeeper] = await Promise.all([
     new ConsulServer({ acl: true }).start(),
     new EtcdServer().start(),
+    new BindServer(Array.from({ length: LANES }, (_, lane) => zoneOf(lane))).start(),
     new ZooKeeperServer().start(),
   ]);
   bystander = await new ZooKeeperClient(zooKeeper.address).connect();
 });
 afterAll(async () => {
   bystander?.close();
-  await Promise.all([consul, etcd, zooKeeper].map((server) => server?.dispose()));
+  await Promise.all([consul, etcd, bind, zooKeeper].map((server) => server?.dispose()));
 });
 
 describe('after any faults and a resync the registry holds what the running containers mean', () => {
@@ -56,6 +61,7 @@ describe('after any faults and a resync the registry holds what the running cont
     'etcd-legacy': etcdTarget('etcd-legacy'),
     coredns: etcdTarget('coredns'),
     skydns2: etcdTarget('skydns2'),
+    rfc2136: (host, port, lane) => new Rfc2136Target(bind, port, host, zoneOf(lane)),
     ZooKeeper: (host, port) => new ZooKeeperTarget(zooKeeper, bystander, port, host),
   };
   it.each(Object.entries(targets))(`%s: ${runs} sequences`, async (name, target) => {
