@@ -1,11 +1,5 @@
-import {
-  type AxiosAdapter,
-  AxiosError,
-  AxiosHeaders,
-  type AxiosResponse,
-  type InternalAxiosRequestConfig,
-} from 'axios';
-import type { Transport, TransportRequest } from './transport.ts';
+import { type AxiosAdapter, AxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import type { StreamedAnswer, Transport, TransportRequest } from './transport.ts';
 
 /** What axios sends its requests with, over a transport: it has the time limits, the signal and the limit on what is read. */
 export function axiosAdapter(transport: Transport): AxiosAdapter {
@@ -14,12 +8,12 @@ export function axiosAdapter(transport: Transport): AxiosAdapter {
     if (!(signal instanceof AbortSignal)) throw new Error('a request needs a signal to end on');
     const request = written(config);
     if (config.responseType === 'stream') {
-      const { status, body } = await transport.stream(request, timeout, signal);
-      return settled(config, status, body);
+      const { body, ...head } = await transport.stream(request, timeout, signal);
+      return settled(config, head, body);
     }
     const limits = { timeoutMs: timeout, maxBytes: maxContentLength };
-    const { status, text } = await transport.exchange(request, limits, signal);
-    return settled(config, status, text);
+    const { text, ...head } = await transport.exchange(request, limits, signal);
+    return settled(config, head, text);
   };
 }
 
@@ -32,16 +26,19 @@ function written(config: InternalAxiosRequestConfig): TransportRequest {
     headers: headers.toJSON() as Record<string, string>,
     body: data,
   };
-  const query = params === undefined ? '' : `?${params}`;
+  const query = params === undefined ? '' : `?${new URLSearchParams(params)}`;
   // As it is written: a URL that is read and put together again would be without its `..`.
   if (baseURL !== undefined) return { ...request, path: `${url}${query}` };
   const { origin, pathname, search } = new URL(`${url}${query}`);
   return { ...request, origin, path: `${pathname}${search}` };
 }
 
-function settled(config: InternalAxiosRequestConfig, status: number, data: unknown): AxiosResponse {
-  // Nobody here asks for the headers of an answer, and to read them would cost a third of what axios does.
-  const response = { data, status, statusText: '', headers: new AxiosHeaders(), config };
+function settled(
+  config: InternalAxiosRequestConfig,
+  { status, headers }: Pick<StreamedAnswer, 'status' | 'headers'>,
+  data: unknown,
+): AxiosResponse {
+  const response = { data, status, statusText: '', headers: headers as AxiosResponse['headers'], config };
   if (config.validateStatus?.(status) !== false) return response;
   throw new AxiosError(`HTTP ${status}`, undefined, config, undefined, response);
 }
