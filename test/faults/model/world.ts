@@ -303,7 +303,7 @@ class Beside {
     // It asks for an ID that a container of ours may have.
     if (isTwin && !this.#target.keyedByAddress)
       model.apply({ do: 'run', name: 'a', kind: 'own-id', id: `own-${this.#host}-a` });
-    const engine = isTwin ? engineOf(this.#host) : 'another engine';
+    const engine = isTwin ? engineOf(this.#host) : `another ${engineOf(this.#host)}`;
     const owner = { host: hostname, engine, addresses: () => new Set([model.address]) };
     const registry = await this.#target.openBeside(owner, this.#log);
     const subject = new Subject(docker, registry, this.#log, model.address, this.#target.ttl);
