@@ -1,6 +1,7 @@
-/** Milliseconds after the first reading in which the writing that follows it has to begin, and to be over. */
-const BEGINS_MS = 200;
+/** Milliseconds after the first reading in which the writing that follows it has to be over. */
 const ENDS_MS = 1_000;
+/** Writes under way from which on it is that writing: one container that starts just then is no burst. */
+const MANY = 8;
 
 /**
  * The writes that follow the first reading at once. With a thousand containers at the start, a look at the agent before
@@ -8,7 +9,6 @@ const ENDS_MS = 1_000;
  */
 export class FirstBurst {
   #taken: Set<string> | undefined;
-  #beginsBy = 0;
   #endsBy = 0;
   #under = 0;
 
@@ -16,14 +16,13 @@ export class FirstBurst {
   begin(taken: readonly string[]): void {
     if (this.#taken !== undefined) return;
     this.#taken = new Set(taken);
-    this.#beginsBy = performance.now() + BEGINS_MS;
     this.#endsBy = performance.now() + ENDS_MS;
   }
 
   /** Whether the ID may be written without a look; each of them once. */
   isFree(id: string): boolean {
-    const until = this.#under > 1 ? this.#endsBy : this.#beginsBy;
-    if (this.#taken === undefined || this.#taken.has(id) || performance.now() > until) return false;
+    if (this.#under < MANY || performance.now() > this.#endsBy) return false;
+    if (this.#taken === undefined || this.#taken.has(id)) return false;
     this.#taken.add(id);
     return true;
   }
@@ -35,7 +34,7 @@ export class FirstBurst {
       return await write();
     } finally {
       this.#under -= 1;
-      if (this.#under === 0) this.#beginsBy = this.#endsBy = 0;
+      if (this.#under === 0) this.#endsBy = 0;
     }
   }
 }
