@@ -420,8 +420,8 @@ describe('Registrator', () => {
     await using consul = new ConsulServer(); // for its folder
     const path = script(
       consul.dir,
-      `console.log(JSON.stringify({ level: 30, msg: 'on ' + process.env.DOCKER_HOST, words: process.argv.slice(2) }));
-       process.on('SIGTERM', () => process.exit(3)); setInterval(() => {}, 1000);`,
+      `process.on('SIGTERM', () => process.exit(3)); setInterval(() => {}, 1000);
+       console.log(JSON.stringify({ level: 30, msg: 'on ' + process.env.DOCKER_HOST, words: process.argv.slice(2) }));`,
     );
     await using child = new Registrator(['-ip', '1.2.3.4'], { host: 'unix:///s', script: path });
     expect(await child.waitForLog('on unix')).toMatchObject({ msg: 'on unix:///s', words: ['-ip', '1.2.3.4'] });
