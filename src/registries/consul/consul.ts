@@ -4,7 +4,7 @@ import { compact } from '../../lib/compact.ts';
 import { type HttpClient, HttpStatusError } from '../../lib/http/index.ts';
 import { type Logger, problemsOf } from '../../lib/log/index.ts';
 import { type Check, type Health, PAUSED, parseDuration, type Service } from '../../services/index.ts';
-import { each, Findings, holderOf, markIn, ownerMark, ownership, withoutMark } from '../kit/index.ts';
+import { each, Findings, HOST_KEY, holderOf, markIn, ownerMark, ownership, withoutMark } from '../kit/index.ts';
 import type { RegistryContext } from '../registry.ts';
 import {
   ConflictError,
@@ -15,9 +15,9 @@ import {
   RefusedError,
   type Registry,
 } from '../registry.ts';
-import { AGENT_CHECKS, AGENT_SERVICE, AGENT_SERVICES, type AgentService, NO_CONSUL } from './answers.ts';
+import { AGENT_CHECKS, AGENT_SERVICE, AGENT_SERVICES, type AgentService, NO_CONSUL, SERVICE_MARKS } from './answers.ts';
+import { Burst } from './burst.ts';
 import { type ConsulConnection, consulClient } from './client.ts';
-import { FirstBurst } from './first-burst.ts';
 
 /** Calls of one batch under way at once: a heartbeat has one for each container with a HEALTHCHECK. */
 const CONCURRENCY = 8;
@@ -46,7 +46,7 @@ class Consul implements Registry {
   /** IDs of paused containers, which Consul shows as critical by maintenance mode: ours, or an operator's that was there before. */
   readonly #maintenance = new Set<string>();
   #findings: Findings;
-  readonly #burst = new FirstBurst();
+  readonly #burst = new Burst((signal) => this.#readOthers(signal));
   /** IDs whose check the agent refused since it was connected to: it is asked again when it was away, or we were. */
   readonly #checkless = new Set<string>();
   /** What was last known of our own, by ID: whether a check of it was critical, and when (milliseconds that never jump). */
@@ -107,7 +107,7 @@ class Consul implements Registry {
       const named = `Consul could never be told to remove a service with the ID "${service.id}"`;
       throw new RefusedError(`${named}: give the container another SERVICE_ID.`);
     }
-    if (!this.#burst.isFree(service.id))
+    if (!(await this.#burst.isFree(service.id, signal)))
       await this.#expectOwn(service.id, signal, (found) => says(found) === says(agentService(service, meta)));
     await this.#register(service, meta, signal);
     await this.#dropOldCheck(service, signal);
@@ -163,8 +163,9 @@ class Consul implements Registry {
   }
 
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
+    const at = performance.now();
     const [services, checks] = await Promise.all([
-      this.#client.get<unknown>('/v1/agent/services', { signal }),
+      this.#client.get<unknown>(SERVICES, { signal }),
       this.#client.get<unknown>('/v1/agent/checks', { signal }),
     ]);
     const findings = new Findings(this.#owner);
@@ -200,13 +201,23 @@ class Consul implements Registry {
       findings.add(compact({ ...entry, health: reported.get(ID) }), { mark: markIn(meta) });
     }
     this.#findings = findings;
-    this.#burst.begin([...findings.own.map(({ key }) => key), ...findings.holders.keys()]);
+    this.#burst.saw([...findings.holders.keys()], at, findings.own.length + findings.holders.size);
     this.#note(findings.own, critical);
     return findings.own;
   }
 
   others(): Others {
     return this.#findings;
+  }
+
+  /** IDs of services without this host's mark. The agent leaves ours out; one that does not know filters tells of all. */
+  async #readOthers(signal: AbortSignal): Promise<string[]> {
+    const host = JSON.stringify(this.#owner.host);
+    const params = { filter: `"${HOST_KEY}" not in Meta or Meta["${HOST_KEY}"] != ${host}` };
+    const { data } = await this.#client.get<unknown>(SERVICES, { params, signal });
+    return Object.values(checked(SERVICE_MARKS, data, NO_CONSUL))
+      .filter(({ Meta }) => Meta?.[HOST_KEY] !== this.#owner.host)
+      .map(({ ID }) => ID);
   }
 
   /** Consul has no expiry of its own for services: what is sent is Docker's word on their health. */
@@ -374,6 +385,8 @@ function isUnknown(error: unknown): boolean {
 /** What Consul calls the check that a service is registered with. */
 const checkId = (serviceId: string) => `service:${serviceId}`;
 const maintenanceId = (serviceId: string) => `_service_maintenance:${serviceId}`;
+
+const SERVICES = '/v1/agent/services';
 
 const DOCKER_CHECK = "Docker's health of the container";
 

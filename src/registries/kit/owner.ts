@@ -1,7 +1,7 @@
 import type { Owner } from '../registry.ts';
 
 /** The owner mark, in a registry's own metadata. */
-const HOST_KEY = 'registrator-host';
+export const HOST_KEY = 'registrator-host';
 const ENGINE_KEY = 'registrator-engine';
 
 /** Who wrote an entry, as the entry itself says; a part is missing where it does not say it. */

@@ -1,13 +1,17 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer, request as forward } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import pMap from 'p-map';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createLogger } from '../../../src/lib/log/index.ts';
 
 import { createRegistry, RefusedError, type Registry } from '../../../src/registries/index.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { ConsulServer } from '../../support/consul.ts';
-import { eventuallyPasses } from '../../support/eventually.ts';
+import { eventually, eventuallyPasses } from '../../support/eventually.ts';
 import { service } from '../../support/service.ts';
 import { byKey, failuresOf } from '../entries.ts';
 
@@ -162,6 +166,51 @@ describe('the Consul agent', () => {
     const failures = await failuresOf(registry.register([service({ id: 'db' })], signal));
     expect(failures.get('db')).toBeInstanceOf(RefusedError);
     expect(await agentService('db')).toMatchObject({ Service: 'db', Port: 1 });
+  });
+
+  it('many services at once, long after the last reading: what others hold stays, though few are looked at', async () => {
+    const asked: string[] = [];
+    const front = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url?.replace(/[?].*/, '')}`);
+      const { method, headers } = request;
+      const options = { host: '127.0.0.1', port: consul.httpPort, path: request.url, method, headers };
+      request.pipe(
+        forward(options, (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(response);
+        }),
+      );
+    });
+    await once(front.listen(0, '127.0.0.1'), 'listening');
+    const { port } = front.address() as AddressInfo;
+    const one = await createRegistry(`consul://127.0.0.1:${port}`, { owner, env: {}, log });
+    onTestFinished(async () => {
+      await one.close();
+      front.closeAllConnections();
+      front.close();
+    });
+    const services = Array.from({ length: 500 }, (_, n) => service({ container: `many-${n}`, id: `many-${n}` }));
+    const [foreign, other] = ['many-400', 'many-401'];
+    await one.registered(signal);
+    const read = performance.now();
+    await consul.api('PUT', '/v1/agent/service/register', { ID: foreign, Name: 'theirs', Port: 1 });
+    const Meta = { 'registrator-host': 'node2', 'registrator-engine': 'E2' };
+    await consul.api('PUT', '/v1/agent/service/register', { ID: other, Name: 'theirs', Port: 2, Meta });
+    await eventually(() => performance.now() - read > 1_000);
+
+    const failures = new Map<string, Error>();
+    await pMap(
+      services,
+      async (each) => {
+        for (const [key, error] of await failuresOf(one.register([each], signal))) failures.set(key, error);
+      },
+      { concurrency: 48 },
+    );
+    expect([...failures.keys()].sort()).toEqual([foreign, other]);
+    expect(await agentService(foreign)).toMatchObject({ Service: 'theirs', Port: 1, Meta: {} });
+    expect(await agentService(other)).toMatchObject({ Service: 'theirs', Port: 2, Meta });
+    expect(await one.registered(signal)).toHaveLength(498);
+    expect(asked.filter((line) => line.startsWith('GET /v1/agent/service/')).length).toBeLessThan(120);
   });
 
   it('has entries of gliderlabs/registrator recognised as this host’s', async () => {
