@@ -7,7 +7,15 @@ const LISTED = 10;
 
 /** A line's fields as they are written: what comes from outside may be of any length. */
 export function cutFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, cutValue(key, value)]));
+  let cut: Record<string, unknown> = fields;
+  for (const [key, value] of Object.entries(fields)) {
+    const shown = cutValue(key, value);
+    // Most lines have nothing to cut: they are as they come.
+    if (shown === value) continue;
+    if (cut === fields) cut = { ...fields };
+    cut[key] = shown;
+  }
+  return cut;
 }
 
 export const cutSentence = (text: string) => cut(text, SENTENCE);

@@ -89,7 +89,9 @@ export class Problems {
   }
 
   #subject(about: string, container: unknown): Subject {
-    const subject = this.#subjects.get(about) ?? { causes: new Set(), lines: 0, more: 0, warned: false, container };
+    const known = this.#subjects.get(about);
+    if (known !== undefined) return known;
+    const subject: Subject = { causes: new Set(), lines: 0, more: 0, warned: false, container };
     this.#subjects.set(about, subject);
     return subject;
   }

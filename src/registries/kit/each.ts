@@ -14,19 +14,19 @@ export async function each<T>(
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   const failures = new Map<string, Error>();
-  await pMap(
-    items,
-    async (item) => {
-      try {
-        await work(item);
-      } catch (error) {
-        const key = keyOf(item);
-        // Work that is a batch of one has wrapped what went wrong.
-        failures.set(key, asError(error instanceof BatchError ? (error.failures.get(key) ?? error) : error));
-      }
-    },
-    { concurrency },
-  );
+  const attempt = async (item: T) => {
+    try {
+      await work(item);
+    } catch (error) {
+      const key = keyOf(item);
+      // Work that is a batch of one has wrapped what went wrong.
+      failures.set(key, asError(error instanceof BatchError ? (error.failures.get(key) ?? error) : error));
+    }
+  };
+  const [first] = items;
+  // Batches of one are what a registry without transactions is given.
+  if (first !== undefined && items.length === 1) await attempt(first);
+  else await pMap(items, attempt, { concurrency });
   if (failures.size > 0) throw new BatchError(failures);
 }
 
