@@ -7,7 +7,7 @@ import { parseArgs, promisify } from 'node:util';
 import { enterOwnNetwork } from '../test/support/own-network.ts';
 import type { BenchOptions, Measure, Point, Row } from './measure.ts';
 import { checks } from './measures/checks.ts';
-import { coldStartBind, coldStartConsul, coldStartEtcd } from './measures/cold-start.ts';
+import { coldStartBind, coldStartConsul, coldStartEtcd, coldStartRecorder } from './measures/cold-start.ts';
 import { dns } from './measures/dns.ts';
 import { eventToDns } from './measures/event-to-dns.ts';
 import { image } from './measures/image.ts';
@@ -23,6 +23,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'start-event': startEvent,
   'event-to-dns': eventToDns,
   'cold-start-consul': coldStartConsul,
+  'cold-start-recorder': coldStartRecorder,
   'cold-start-etcd': coldStartEtcd,
   'cold-start-bind': coldStartBind,
   resync,

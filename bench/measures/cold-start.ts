@@ -3,6 +3,7 @@ import { BindServer } from '../../test/support/bind.ts';
 import { ConsulServer } from '../../test/support/consul.ts';
 import { KEY_ENV } from '../../test/support/dns-server.ts';
 import { EtcdServer } from '../../test/support/etcd.ts';
+import { RecordingConsul } from '../../test/support/recorder.ts';
 import { SimulatedDockerProcess } from '../../test/support/simulated-docker-process.ts';
 import { type BenchOptions, comparison, median, type Outcome, type Row, seconds } from '../measure.ts';
 import { Subject } from '../subject.ts';
@@ -14,11 +15,21 @@ const nsupdateScript = fileURLToPath(new URL('../floor/nsupdate.ts', import.meta
 const CONCURRENCY = [4, 16, 48];
 
 export const coldStartConsul = (options: BenchOptions) => coldStart('consul', options);
+export const coldStartRecorder = (options: BenchOptions) => coldStart('recorder', options);
 export const coldStartEtcd = (options: BenchOptions) => coldStart('etcd', options);
 export const coldStartBind = (options: BenchOptions) => coldStart('bind', options);
 
+/** What takes Consul's calls and does nothing else: what is left is registrator's own time. */
+class Recorder extends RecordingConsul {
+  restart(_: { readonly emptyData: boolean }): Promise<void> {
+    this.forget();
+    return Promise.resolve();
+  }
+}
+
 const KINDS = {
   consul: { name: 'Consul', make: () => new ConsulServer(), uri: (at: string) => `consul://${at}`, most: 1.2 },
+  recorder: { name: 'a recorder', make: () => new Recorder(), uri: (at: string) => `consul://${at}`, most: 2 },
   etcd: { name: 'etcd', make: () => new EtcdServer(), uri: (at: string) => `etcd://${at}`, most: 1.2 },
   bind: {
     name: 'BIND',
@@ -47,7 +58,7 @@ async function coldStart(
     await using floor =
       kind === 'bind'
         ? new Subject(nsupdateScript, [docker.socket, ...rest])
-        : new Subject(floorScript, [docker.socket, kind, ...rest]);
+        : new Subject(floorScript, [docker.socket, kind === 'recorder' ? 'consul' : kind, ...rest]);
     const done = await floor.line('done', 600_000);
     const taken = performance.now() - floor.startedAt;
     if (done !== `done ${services}`) throw new Error(`the floor registered ${done} of ${services} services`);

@@ -49,6 +49,12 @@ export class RecordingConsul implements AsyncDisposable {
       .map(({ body }) => body as Record<string, unknown>);
   }
 
+  /** As after a restart without its data. */
+  forget(): void {
+    for (const kept of [this.#services, this.#checks]) kept.clear();
+    for (const recorded of [this.puts, this.requests]) recorded.length = 0;
+  }
+
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
     await new Promise((closed) => {

@@ -116,18 +116,12 @@ export class EtcdClient {
     });
   }
 
-  /**
-   * All operations where all conditions hold, else none.
-   *
-   * @param look keys to read where they do not
-   * @returns undefined where it was done, else what is at the keys of `look`
-   */
+  /** All operations where all conditions hold, else none. @returns whether they held */
   async transact(
     conditions: readonly Condition[],
     operations: readonly Operation[],
-    look: readonly string[],
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, KeyValue> | undefined> {
+  ): Promise<boolean> {
     const answer = await this.#call('/v3/kv/txn', TXN, signal, {
       compare: conditions.map(({ key, value }) =>
         value === undefined
@@ -135,9 +129,14 @@ export class EtcdClient {
           : { key: base64(key), target: 'VALUE', result: 'EQUAL', value: base64(value) },
       ),
       success: operations.map(jsonOperation),
-      failure: look.map((key) => ({ request_range: { key: base64(key) } })),
     });
-    if (answer.succeeded === true) return undefined;
+    return answer.succeeded === true;
+  }
+
+  /** What is at these keys, 128 at most, as of one revision; those without anything are left out. */
+  async read(keys: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, KeyValue>> {
+    const success = keys.map((key) => ({ request_range: { key: base64(key) } }));
+    const answer = await this.#call('/v3/kv/txn', TXN, signal, { success });
     const pairs = (answer.responses ?? []).flatMap(({ response_range }) => response_range?.kvs ?? []).map(keyValue);
     return new Map(pairs.map((pair) => [pair.key, pair]));
   }

@@ -23,8 +23,10 @@ import {
 
 /** Operations, and conditions, that etcd takes in one transaction (its default of --max-txn-ops). */
 const TXN_OPERATIONS = 128;
-/** A change is of the key and of its claim. */
-export const CHANGES_AT_ONCE = TXN_OPERATIONS / 2;
+/** A change is of the key alone where that shows whose it is, */
+export const CHANGES_AT_ONCE = TXN_OPERATIONS;
+/** and of the key and its claim where it does not, or where both were looked at. */
+const DOUBLE_CHANGES_AT_ONCE = TXN_OPERATIONS / 2;
 /** Looks at a key that changes under our hands. */
 const TRIES = 5;
 /** Values of one key that are remembered while calls get no answer. */
@@ -117,9 +119,14 @@ export class EtcdWriter {
   ): Promise<void> {
     let left = changes;
     for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
+      if (left.length > DOUBLE_CHANGES_AT_ONCE && !left.every(isSingle)) {
+        for (const part of batches(left, DOUBLE_CHANGES_AT_ONCE))
+          await this.#writeTogether(part, lease, failures, signal, withoutClaims);
+        return;
+      }
       try {
-        const found = await this.#transact(left, lease, withoutClaims, signal);
-        if (found === undefined) return;
+        if (await this.#transact(left, lease, withoutClaims, signal)) return;
+        const found = await this.#lookAt(left, withoutClaims, signal);
         left = left.flatMap((change) => this.#review(change, found, failures));
       } catch (error) {
         if (!(error instanceof EtcdRefusal) || isLeaseGone(error)) throw error;
@@ -147,38 +154,44 @@ export class EtcdWriter {
     this.#withoutClaims = true;
   }
 
-  /** @returns undefined where it was done; else what we thought of the claims and entries is wrong: here they are */
+  /** @returns whether it was done; else what we thought of the claims and entries is wrong */
   async #transact(
     changes: readonly Change[],
     lease: string | undefined,
     withoutClaims: boolean,
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, KeyValue> | undefined> {
-    const conditions: Condition[] = [];
-    const operations: Operation[] = [];
-    const look: string[] = [];
-    for (const change of changes) {
-      const { key } = change.entry;
-      conditions.push(...this.#conditions(change, withoutClaims));
-      operations.push(...this.#operations(change, lease, withoutClaims));
-      look.push(key, ...(withoutClaims ? [] : [claimKey(this.#layout, key)]));
-    }
+  ): Promise<boolean> {
+    const conditions = changes.flatMap((change) => this.#conditions(change, withoutClaims));
+    const operations = changes.flatMap((change) => this.#operations(change, lease, withoutClaims));
     for (const { entry, value } of changes) if (value !== undefined) this.#noteAttempt(entry, value);
-    const found = await this.#client.transact(conditions, operations, look, signal);
-    if (found !== undefined) return found;
+    if (!(await this.#client.transact(conditions, operations, signal))) return false;
     for (const { entry, value, claim } of changes) {
       if (value === undefined) this.#written.delete(entry.key);
       else this.#written.set(entry.key, { entry, values: [value], lease: lease ?? '0' });
       if (value === undefined || claim === undefined) this.#claims.delete(entry.key);
       else this.#claims.set(entry.key, claim);
     }
-    return undefined;
+    return true;
+  }
+
+  /** What is there at the keys and claims of the changes. */
+  async #lookAt(
+    changes: readonly Change[],
+    withoutClaims: boolean,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, KeyValue>> {
+    const keys = changes.flatMap(({ entry: { key } }) => (withoutClaims ? [key] : [key, claimKey(this.#layout, key)]));
+    const found = new Map<string, KeyValue>();
+    for (const part of batches(keys, TXN_OPERATIONS))
+      for (const [key, pair] of await this.#client.read(part, signal)) found.set(key, pair);
+    return found;
   }
 
   /** What gets no answer may have been done all the same. */
   #noteAttempt(entry: Entry, value: string): void {
     const before = this.#written.get(entry.key);
-    const values = [...(before?.values ?? []).filter((other) => other !== value), value].slice(-ATTEMPTS);
+    if (before === undefined) return void this.#written.set(entry.key, { entry, values: [value] });
+    const values = [...before.values.filter((other) => other !== value), value].slice(-ATTEMPTS);
     this.#written.set(entry.key, { ...before, entry, values });
   }
 
@@ -232,6 +245,9 @@ export class EtcdWriter {
     return [];
   }
 }
+
+/** Whether it is of the key alone. */
+const isSingle = ({ claim, seen }: Change) => claim === undefined && seen === undefined;
 
 export const isLeaseGone = (error: unknown) => error instanceof EtcdRefusal && error.code === NOT_FOUND;
 

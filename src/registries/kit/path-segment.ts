@@ -4,6 +4,7 @@
  * and nothing at all becomes a lone `%`.
  */
 export function encodeSegment(text: string): string {
+  if (ORDINARY.test(text)) return text;
   if (text === '') return '%';
   if (text === '.' || text === '..') return text.replaceAll('.', '%2E');
   return text.replace(ILLEGAL, percent);
@@ -11,6 +12,7 @@ export function encodeSegment(text: string): string {
 
 /** The inverse; text that `encodeSegment` did not make comes back as it is. */
 export function decodeSegment(segment: string): string {
+  if (!segment.includes('%')) return segment;
   if (segment === '%') return '';
   try {
     const text = segment.replace(/%u(D[89A-F][0-9A-F]{2})|(?:%[0-9A-F]{2})+/g, (part, surrogate?: string) =>
@@ -21,6 +23,9 @@ export function decodeSegment(segment: string): string {
     return segment;
   }
 }
+
+/** What nearly every name and ID is, seen at a glance. */
+const ORDINARY = /^[\w:-][\w:.-]*$/;
 
 /** Slash, percent, control and format characters, lone surrogates, private use, and all beyond the basic plane. */
 const ILLEGAL = /[/%\p{C}\ufff0-\uffff\u{10000}-\u{10ffff}]/gu;

@@ -177,20 +177,20 @@ describe('etcd v3', () => {
     expect(await server.list()).toEqual(new Map());
   });
 
-  it('takes 1,000 services in 16 transactions, whatever their IDs, and reads without writing', async () => {
+  it('takes 1,000 services in 8 transactions, in 16 where their IDs are their own, and reads without writing', async () => {
     const registry = await open(uri, { ttl: 60 });
     const plain = instances(1_000);
     const before = await server.revision();
     await registerAll(registry, plain);
-    expect((await server.revision()) - before).toBe(16);
+    expect((await server.revision()) - before).toBe(8);
     const custom = Array.from({ length: 1_000 }, (_, n) => instance(n, { id: `custom-${n}` }));
     await registerAll(registry, custom);
-    expect((await server.revision()) - before).toBe(32);
+    expect((await server.revision()) - before).toBe(24);
     expect((await leases(server)).length).toBe(1);
 
     expect(byKey(await registry.registered(signal))).toEqual(entriesOf(registry, [...plain, ...custom]));
     await registry.refresh?.([...plain, ...custom], signal);
-    expect((await server.revision()) - before).toBe(32);
+    expect((await server.revision()) - before).toBe(24);
 
     for (let at = 0; at < 1_000; at += 100) {
       const part = [...plain.slice(at, at + 100), ...custom.slice(at, at + 100)];
