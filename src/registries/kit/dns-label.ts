@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** As host names are (RFC 1123), and not `any`, which is a wildcard to SkyDNS and CoreDNS. */
 const LABEL = /^(?!any$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -15,11 +15,11 @@ export function nameLabel(name: string): string {
 }
 
 function cleaned(text: string): string {
-  const hash = createHash('sha256').update(text, 'utf16le').digest('hex').slice(0, 8);
+  const digest = hash('sha256', Buffer.from(text, 'utf16le'), 'hex').slice(0, 8);
   const readable = text
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 54)
     .replace(/^-|-$/g, '');
-  return readable === '' ? hash : `${readable}-${hash}`;
+  return readable === '' ? digest : `${readable}-${digest}`;
 }

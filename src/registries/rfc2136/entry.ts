@@ -1,12 +1,15 @@
 import type { Entry } from '../registry.ts';
-import { keyOf, type Layout } from './layout.ts';
-import { encodeMark, type Mark } from './mark.ts';
+import type { Mark } from './mark.ts';
 import type { Instance } from './zone.ts';
 
 /** The entry of an instance that the zone holds as it should. @param ttl seconds of its records */
-export function entryOf(mark: Mark, layout: Layout, ttl: number): Entry {
-  const { id, name, address, port } = mark;
-  return { key: keyOf(mark, layout), content: contentOf(encodeMark(mark), ttl), id, name, address, port };
+export function entryOf(
+  key: string,
+  strings: readonly Buffer[],
+  { id, name, address, port }: Mark,
+  ttl: number,
+): Entry {
+  return { key, content: contentOf(strings, ttl), id, name, address, port };
 }
 
 /** The entry of an instance as the zone has it: its content says what is wrong with it. */

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, DecodedPacket } from 'dns-packet';
 import { asError } from '../../lib/as-error.ts';
-import { unlessAborted } from '../../lib/unless-aborted.ts';
 import type { Service } from '../../services/index.ts';
 import { Findings, holderOf, ownership } from '../kit/index.ts';
 import {
@@ -16,18 +15,21 @@ import {
   type RegistryContext,
 } from '../registry.ts';
 import { entryFound, entryOf } from './entry.ts';
-import { type InstanceRecords, type Layout, markOf, recordsOf, type Shared } from './layout.ts';
-import type { Mark } from './mark.ts';
+import { type InstanceRecords, keyOf, type Layout, markOf, recordsOf, type Shared } from './layout.ts';
+import { encodeMark, type Mark } from './mark.ts';
 import { question, textOf, updateMessage, type ZoneRecord, zoneRecord } from './message.ts';
 import { OwnInstances } from './own.ts';
 import { type Deed, sentenceOf } from './sentence.ts';
 import { DnsRefusal, DnsServer } from './server.ts';
+import { Turns } from './turns.ts';
 import { type Change, type Held, type Sharers, updateOf } from './update.ts';
 import { type Rfc2136Target, rfc2136Target } from './uri.ts';
 import { instanceOf, readZone } from './zone.ts';
 
 /** Bytes of a message, with room for its signature. */
 const MESSAGE_BYTES = 65_000;
+/** One that the server works on, and one on its way. */
+const UPDATES_AT_ONCE = 2;
 /** Looks at a name that changes under our hands. */
 const TRIES = 5;
 /** Milliseconds between two looks at the zone's serial. */
@@ -50,13 +52,20 @@ export async function rfc2136(uri: string, context: RegistryContext): Promise<Re
   return new Rfc2136(target, context.owner);
 }
 
+/** What follows from a service: its records, or why a zone cannot hold it. */
+type Derived = { readonly entry: Entry } & (
+  | { readonly records: InstanceRecords; readonly refusal?: undefined }
+  | { readonly refusal: Error; readonly records?: undefined }
+);
+
 /**
- * Updates go one after the other, as the server carries them out one after the other, too; so what we know of our own
- * instances is true but for what others do, and against that every update has its conditions.
+ * The server carries updates out one after the other: one is on its way to it while it works on another. What we know of
+ * our own instances is true but for what others do, and the other update under way; against both every update has its
+ * conditions.
  */
 class Rfc2136 implements Registry {
   readonly name: string;
-  readonly batchSize = 50;
+  readonly batchSize = 75;
   readonly #target: Rfc2136Target;
   readonly #layout: Layout;
   readonly #owner: Owner;
@@ -67,7 +76,9 @@ class Rfc2136 implements Registry {
   #findings: Findings;
   #nameServers: ReadonlySet<string> = new Set();
   #serial: number | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns(UPDATES_AT_ONCE);
+  /** What follows from a service, which is asked for several times a change and costs some hashes. */
+  readonly #made = new WeakMap<Service, Derived>();
 
   constructor(target: Rfc2136Target, owner: Owner) {
     this.#target = target;
@@ -100,21 +111,32 @@ class Rfc2136 implements Registry {
   }
 
   entry(service: Service): Entry {
-    return entryOf(markOf(service, this.#owner, this.#layout), this.#layout, this.#target.ttl);
+    return this.#derived(service).entry;
+  }
+
+  #derived(service: Service): Derived {
+    const known = this.#made.get(service);
+    if (known !== undefined) return known;
+    const mark = markOf(service, this.#owner, this.#layout);
+    let derived: Derived;
+    try {
+      const records = recordsOf(mark, this.#layout);
+      derived = { records, entry: entryOf(records.key, records.mark.data, mark, this.#target.ttl) };
+    } catch (error) {
+      const entry = entryOf(keyOf(mark, this.#layout), encodeMark(mark), mark, this.#target.ttl);
+      derived = { refusal: asError(error), entry };
+    }
+    this.#made.set(service, derived);
+    return derived;
   }
 
   async register(services: readonly Service[], signal: AbortSignal): Promise<void> {
     const failures = new Map<string, Error>();
     const changes = services.flatMap((service): Change[] => {
-      const mark = markOf(service, this.#owner, this.#layout);
-      try {
-        const after = recordsOf(mark, this.#layout);
-        this.#refuseNameServers(after);
-        return [{ key: after.key, before: this.#own.before(after.key), after }];
-      } catch (error) {
-        failures.set(this.entry(service).key, asError(error));
-        return [];
-      }
+      const { entry, records, refusal } = this.#derived(service);
+      const refused = refusal ?? this.#nameServerAt(records);
+      if (refused !== undefined) failures.set(entry.key, refused);
+      return refused === undefined ? [{ key: entry.key, before: this.#own.before(entry.key), after: records }] : [];
     });
     await this.#commit(changes, failures, signal);
   }
@@ -160,32 +182,17 @@ class Rfc2136 implements Registry {
     for (const server of this.#servers) server.close();
   }
 
-  /** @throws RefusedError */
-  #refuseNameServers({ key, shared }: InstanceRecords): void {
+  /** Why these may not be there: where a name is that of one of the zone's own servers. */
+  #nameServerAt({ key, shared }: InstanceRecords): RefusedError | undefined {
     const taken = [key, ...shared.map(({ address }) => address.name)].find((name) => this.#nameServers.has(name));
-    if (taken === undefined) return;
-    throw new RefusedError(`${taken} is a name server of the zone: give the container another SERVICE_NAME.`);
+    if (taken === undefined) return undefined;
+    return new RefusedError(`${taken} is a name server of the zone: give the container another SERVICE_NAME.`);
   }
 
   /** @param failures of changes that are left out. @throws BatchError with all that failed */
   async #commit(changes: readonly Change[], failures: Map<string, Error>, signal: AbortSignal): Promise<void> {
-    await this.#inTurn(signal, () => this.#write(changes, failures, signal));
+    await this.#turns.take(signal, () => this.#write(changes, failures, signal));
     if (failures.size > 0) throw new BatchError(failures);
-  }
-
-  /**
-   * One after the other. Where one gets no answer, those that wait for their turn fail with it: each would take as long to
-   * find out the same.
-   */
-  async #inTurn(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(() => (signal.aborted ? undefined : work()));
-    const settled = turn.catch((error: unknown) => {
-      if (this.#turn === settled) this.#turn = Promise.resolve();
-      if (!signal.aborted) throw error;
-    });
-    settled.catch(() => undefined);
-    this.#turn = settled;
-    await unlessAborted(turn, signal);
   }
 
   /** All at once; where that fails, each half by itself, and so on. */
