@@ -194,6 +194,6 @@ const WILDCARDS: readonly string[] = ['', '0.0.0.0', '::'];
 
 const isWildcard = (address: string) => WILDCARDS.includes(address) || rangeOf(address) === 'unspecified';
 
-const isLoopback = (address: string) => rangeOf(address) === 'loopback';
+const isLoopback = (address: string) => !WILDCARDS.includes(address) && rangeOf(address) === 'loopback';
 
 const rangeOf = (address: string) => (ipaddr.isValid(address) ? ipaddr.parse(address).range() : undefined);

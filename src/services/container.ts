@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { ContainerSnapshot } from '../docker/index.ts';
 import { portNumber } from '../lib/host-port.ts';
 import { list, record, text } from '../lib/read.ts';
@@ -120,7 +120,7 @@ function readEnvironment(entries: readonly unknown[]): ReadonlyMap<string, strin
 function readAddresses(source: Readonly<Record<string, unknown>>): Addresses {
   const v4 = text(source.IPAddress);
   const v6 = text(source.GlobalIPv6Address);
-  return { ...(isIP(v4) === 4 && { 4: v4 }), ...(isIP(v6) === 6 && { 6: v6 }) };
+  return { ...(isIPv4(v4) && { 4: v4 }), ...(v6 !== '' && isIPv6(v6) && { 6: v6 }) };
 }
 
 function readPorts(
