@@ -10,7 +10,7 @@ export interface Node {
   readonly name: string;
   readonly address: string;
   readonly datacenter: string;
-  /** The catalogue's first index: the node is there from the beginning, and stays as it is. */
+  /** Of when it got its address: the catalogue's first index, most often. */
   readonly index: number;
 }
 
@@ -54,6 +54,8 @@ export class Store {
   readonly #nameIndex = new Map<string, number>();
   readonly #withdrawn = new Map<string, Service>();
   readonly #listeners = new Set<(change: Change) => void>();
+  /** Called whenever an index may be another one. */
+  readonly #waiting = new Set<() => void>();
   #index: number;
   #servicesIndex: number;
   #checksIndex: number;
@@ -96,8 +98,11 @@ export class Store {
 
   /** The host has another address. */
   moveNode(address: string): void {
-    this.#index += 1;
-    this.#node = { ...this.#node, address, index: this.#index };
+    const index = this.#bump();
+    this.#node = { ...this.#node, address, index };
+    // Every answer on a service has its node's address.
+    for (const name of this.#nameIndex.keys()) this.#nameIndex.set(name, index);
+    this.#wake();
   }
 
   /** Grows with each change, and never shrinks: Consul's `X-Consul-Index`. */
@@ -111,7 +116,7 @@ export class Store {
 
   /** How many listen, or wait. */
   get listenerCount(): number {
-    return this.#listeners.size;
+    return this.#listeners.size + this.#waiting.size;
   }
 
   get(id: string): Instance | undefined {
@@ -240,14 +245,16 @@ export class Store {
   /** Resolves once the topic's index is above `after`, or on abort. Never rejects. */
   async wait(topic: Topic, after: number, signal: AbortSignal): Promise<void> {
     if (this.indexOf(topic) > after || signal.aborted) return;
-    const done = new AbortController();
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true, signal: done.signal });
-      this.listen(() => {
-        if (this.indexOf(topic) > after) resolve();
-      }, done.signal);
-    });
-    done.abort();
+    const done = Promise.withResolvers<void>();
+    const look = () => {
+      if (this.indexOf(topic) > after) done.resolve();
+    };
+    const onAbort = () => done.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.add(look);
+    await done.promise;
+    this.#waiting.delete(look);
+    signal.removeEventListener('abort', onAbort);
   }
 
   /** The same service with checks that may have changed. */
@@ -302,6 +309,11 @@ export class Store {
 
   #tell(change: Change): void {
     for (const listener of [...this.#listeners]) listener(change);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
   }
 }
 

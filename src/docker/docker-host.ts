@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import Docker from 'dockerode';
 import * as v from 'valibot';
 import { checked } from '../lib/checked.ts';
@@ -227,19 +228,29 @@ function fingerprint(container: ListedContainer): string {
   return hash('sha1', JSON.stringify([[...(Names ?? [])].sort(), State, health, ports, NetworkSettings, Image]));
 }
 
-async function* parseEvents(stream: Readable): AsyncGenerator<ContainerEvent> {
-  let rest = '';
-  for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) {
-    const lines = (rest + chunk).split('\n');
-    rest = (lines.pop() ?? '').slice(0, MAX_LINE);
-    for (const line of lines) {
+/** Exported for tests. */
+export async function* parseEvents(stream: Readable): AsyncGenerator<ContainerEvent> {
+  // Joined once a line: an event has all labels of its container in it.
+  let begun: string[] = [];
+  let length = 0;
+  const decoder = new StringDecoder('utf8');
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    const [end = '', ...others] = decoder.write(chunk).split('\n');
+    const room = MAX_LINE - length;
+    if (room > 0) begun.push(end.slice(0, room));
+    length += end.length;
+    const last = others.pop();
+    if (last === undefined) continue;
+    for (const line of [begun.join(''), ...others]) {
       const event = parseEvent(line);
       if (event !== undefined) yield event;
     }
+    begun = [last];
+    length = last.length;
   }
 }
 
-/** Characters of one event; no real one comes near. */
+/** Characters of one event; no real one comes near. Of a container with longer labels the next listing tells. */
 const MAX_LINE = 1_000_000;
 
 /** Exec events come with every health check of every container, and change nothing; oom announces a die. */

@@ -1,4 +1,5 @@
 import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Transport } from '../lib/http/index.ts';
 
 /** A call as dockerode hands it over: what it calls the options of docker-modem's `dial`, as far as calls that read have them. */
@@ -30,6 +31,11 @@ const CALL_TIMEOUT = 15_000;
 const LIST_TIMEOUT = 60_000;
 /** They tell which versions there are. */
 const UNVERSIONED = new Set(['/_ping', '/version']);
+/**
+ * Characters from which on an answer is read in a turn of the event loop of its own: that takes tens of milliseconds, as
+ * may what is done with it then, and others wait for both.
+ */
+const LARGE = 100_000;
 /** Bytes of one answer: ten times what ten thousand containers take. */
 const MAX_BYTES = 2 ** 28;
 
@@ -71,7 +77,11 @@ export class Modem {
     const { 'api-version': offered } = answer.headers;
     if (typeof offered === 'string') this.offered = offered;
     if (statusCodes[answer.status] !== true) throw new EngineError(answer.status, read(answer.text));
-    return read(answer.text);
+    if (answer.text.length < LARGE) return read(answer.text);
+    await nextTurn();
+    const large = read(answer.text);
+    await nextTurn();
+    return large;
   }
 }
 

@@ -128,21 +128,23 @@ function readPorts(
   published: Readonly<Record<string, unknown>>,
 ): Pick<Container, 'ports' | 'hasMorePorts'> {
   const ports = new Map<string, ContainerPort>();
-  // Those that are published first, should there be more than count.
-  for (const [key, bindings] of Object.entries(published)) {
-    if (list(bindings).length > 0) add(key, list(bindings).slice(0, MAX_BINDINGS).flatMap(readBinding));
+  // Those that are published first, should there be more than count. An image may expose all ports there are.
+  for (const key in published) {
+    const bindings = list(published[key]);
+    if (bindings.length > 0 && !add(key, bindings.slice(0, MAX_BINDINGS).flatMap(readBinding))) break;
   }
-  for (const key of Object.keys(published)) add(key, []);
-  for (const key of Object.keys(exposed)) add(key, []);
+  for (const key in published) if (!add(key, [])) break;
+  for (const key in exposed) if (!add(key, [])) break;
   return { ports: [...ports.values()].slice(0, MAX_SERVICES).sort(byNumber), hasMorePorts: ports.size > MAX_SERVICES };
 
-  function add(name: string, bindings: readonly Binding[]): void {
-    if (ports.size > MAX_SERVICES) return;
+  /** @returns whether another one counts */
+  function add(name: string, bindings: readonly Binding[]): boolean {
     const [, digits = '', protocol = 'tcp'] = /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(name) ?? [];
     const number = portNumber(digits);
     const key = `${number}/${protocol}`;
     if (number !== undefined && !ports.has(key))
       ports.set(key, { key, number, protocol: protocol as Protocol, bindings });
+    return ports.size <= MAX_SERVICES;
   }
 }
 

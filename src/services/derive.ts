@@ -50,7 +50,7 @@ export function derive(snapshot: ContainerSnapshot, options: DeriveOptions, cont
   const draft: Draft = {
     options,
     budget,
-    room: new Budget(),
+    room: new Budget(ROOM),
     report,
     naming: { ...fallbackName(container, options, context), grouped },
     ids: new ServiceIds(options.hostname, container, grouped, report),
@@ -226,6 +226,8 @@ function words(port: ContainerPort, fields: PortFields, draft: Draft): Pick<Serv
   return { tags: [], meta: {} };
 }
 
+/** Steps for all tags and metadata of one container: some 1.5 MB of text. */
+const ROOM = 25_000;
 /** Characters that cost as much as one step to write to a registry. */
 const STEP_CHARACTERS = 64;
 

@@ -17,7 +17,11 @@ export class BudgetError extends EvaluationError {
  * that is read of a container, so that many small things cost no more than a large one.
  */
 export class Budget {
-  #left = STEPS;
+  #left: number;
+
+  constructor(steps = STEPS) {
+    this.#left = steps;
+  }
 
   /** @throws BudgetError when nothing is left */
   spend(steps = 1): void {

@@ -18,8 +18,9 @@ function shown(store: Store, topic: Topic): string {
   if (topic === 'checks')
     return JSON.stringify(store.all().flatMap(({ checks }) => checks.map(({ id, status }) => [id, status])));
   const of = typeof topic === 'object' ? store.named(topic.service) : store.all();
-  const health = topic !== 'services';
-  return JSON.stringify(of.map(({ service, status }) => [service.id, service.name, service.port, health && status]));
+  const isWhole = topic !== 'services';
+  const node = isWhole && store.node.address;
+  return JSON.stringify(of.map(({ service: { id, name, port }, status }) => [id, name, port, isWhole && status, node]));
 }
 
 /** A client of one topic, with what it was answered last. */
@@ -52,6 +53,7 @@ const step = fc.record({
     { weight: 4, arbitrary: fc.record({ remove: fc.nat(20) }) },
     { weight: 4, arbitrary: fc.record({ check: fc.nat(20), status: fc.constantFrom('passing', 'critical') }) },
     { weight: 1, arbitrary: fc.record({ storm: fc.integer({ min: 100, max: 2_000 }) }) },
+    { weight: 1, arbitrary: fc.record({ move: fc.nat(3) }) },
     { weight: 2, arbitrary: fc.record({ restart: fc.constantFrom('stop', 'kill -9') }) },
   ),
 });
@@ -109,6 +111,7 @@ function day(steps: readonly Step[], { snapshot, setBack }: World): number {
       if ('put' in what) change(what.put, what.port);
       else if ('remove' in what) store.remove(`id-${what.remove}`);
       else if ('check' in what) store.setCheck(`id-${what.check}`, what.status as 'passing', '');
+      else if ('move' in what) store.moveNode(`10.0.1.${what.move}`);
       else if ('restart' in what) restart(what.restart);
       else {
         for (let i = 0; i < what.storm; i++) change(i % 20, i);

@@ -110,6 +110,22 @@ test('waiting ends at a change of the topic, not at one of another service', asy
   expect(woken).toBe(true);
 });
 
+test.each([
+  ['the node', 'node' as const],
+  ['a service', { service: 'a' }],
+  ['everything', 'all' as const],
+])('waiting for %s ends when the host has another address', async (_, topic) => {
+  const held = store();
+  held.put(service({ id: 'a', name: 'a' }));
+  const before = held.indexOf(topic);
+  const waiting = held.wait(topic, before, never);
+  held.moveNode('10.0.0.2');
+  await waiting;
+  expect(held.node.address).toBe('10.0.0.2');
+  expect(held.indexOf(topic)).toBe(3);
+  expect(held.listenerCount).toBe(0);
+});
+
 test('waiting ends on abort, and at once where there is something new', async () => {
   const held = store();
   const stop = new AbortController();

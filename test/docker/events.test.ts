@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseEvent } from '../../src/docker/docker-host.ts';
+import { parseEvent, parseEvents } from '../../src/docker/docker-host.ts';
 
 const event = (fields: object) =>
   JSON.stringify({
@@ -60,5 +61,38 @@ describe("Docker's events", () => {
         expect(() => parseEvent(JSON.stringify({ Type, Action: 'start', Actor, timeNano }) ?? '')).not.toThrow();
       }),
     );
+  });
+});
+
+describe('the stream of events', () => {
+  const read = async (chunks: readonly Buffer[]) => {
+    const events = [];
+    for await (const each of parseEvents(Readable.from(chunks, { objectMode: true }))) events.push(each);
+    return events.map(({ containerId }) => containerId);
+  };
+  const lineOf = (ID: string, Attributes = {}) => `${event({ Actor: { ID, Attributes } })}\n`;
+
+  it('is the same wherever its bytes are cut, within characters too', async () => {
+    const bytes = Buffer.from(['é', '€', '𝄞', 'z'].map((letter) => lineOf(letter, { label: '日本' })).join(''));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(bytes.length)), async (cuts) => {
+        const at = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+        const chunks = at.slice(1).map((end, n) => bytes.subarray(at[n], end));
+        expect(await read(chunks)).toEqual(['é', '€', '𝄞', 'z']);
+      }),
+    );
+  });
+
+  it('goes on after an event that is too long to be one, of which nothing is kept', async () => {
+    const long = lineOf('long', { label: 'x'.repeat(3_000_000) });
+    const bytes = Buffer.from(`${lineOf('a')}${long}${lineOf('b')}`);
+    const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, n) =>
+      bytes.subarray(n * 65_536, (n + 1) * 65_536),
+    );
+    expect(await read(chunks)).toEqual(['a', 'b']);
+  });
+
+  it('has an event with labels of half a megabyte', async () => {
+    expect(await read([Buffer.from(lineOf('a', { label: 'x'.repeat(500_000) }))])).toEqual(['a']);
   });
 });

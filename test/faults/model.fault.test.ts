@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { BindServer } from '../support/bind.ts';
 import { ConsulServer } from '../support/consul.ts';
 import { EtcdServer } from '../support/etcd.ts';
+import { KnotServer } from '../support/knot.ts';
 import { freePort } from '../support/ports.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 import { ZooKeeperClient } from '../support/zookeeper-client.ts';
@@ -28,24 +29,27 @@ const runs = Number(process.env.FAULTS_RUNS ?? 100);
 /** Sequences played at once. */
 const LANES = 10;
 const zoneOf = (lane: number) => `lane${lane % LANES}.example`;
+const zones = Array.from({ length: LANES }, (_, lane) => zoneOf(lane));
 
 let consul: ConsulServer;
 let etcd: EtcdServer;
 let bind: BindServer;
+let knot: KnotServer;
 let zooKeeper: ZooKeeperServer;
 let bystander: ZooKeeperClient;
 beforeAll(async () => {
-  [consul, etcd, bind, zooKeeper] = await Promise.all([
+  [consul, etcd, bind, knot, zooKeeper] = await Promise.all([
     new ConsulServer({ acl: true }).start(),
     new EtcdServer().start(),
-    new BindServer(Array.from({ length: LANES }, (_, lane) => zoneOf(lane))).start(),
+    new BindServer(zones).start(),
+    new KnotServer(zones).start(),
     new ZooKeeperServer().start(),
   ]);
   bystander = await new ZooKeeperClient(zooKeeper.address).connect();
 });
 afterAll(async () => {
   bystander?.close();
-  await Promise.all([consul, etcd, bind, zooKeeper].map((server) => server?.dispose()));
+  await Promise.all([consul, etcd, bind, knot, zooKeeper].map((server) => server?.dispose()));
 });
 
 describe('after any faults and a resync the registry holds what the running containers mean', () => {
@@ -61,7 +65,7 @@ describe('after any faults and a resync the registry holds what the running cont
     'etcd-legacy': etcdTarget('etcd-legacy'),
     coredns: etcdTarget('coredns'),
     skydns2: etcdTarget('skydns2'),
-    rfc2136: (host, port, lane) => new Rfc2136Target(bind, port, host, zoneOf(lane)),
+    rfc2136: (host, port, lane) => new Rfc2136Target(lane % 2 === 0 ? bind : knot, port, host, zoneOf(lane)),
     ZooKeeper: (host, port) => new ZooKeeperTarget(zooKeeper, bystander, port, host),
   };
   it.each(Object.entries(targets))(`%s: ${runs} sequences`, async (name, target) => {

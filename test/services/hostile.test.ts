@@ -181,7 +181,12 @@ describe('one container gets so much, and no more', () => {
     const derivation = deriveSample({ published: published(1_000), labels });
     expect(derivation.services).toHaveLength(1_000);
     expect(derivation.services[0]?.tags).toHaveLength(10);
-    expect(told(derivation)).toEqual([expect.stringMatching(/^"SERVICE_\d+_TAGS".* and \d+ more ask for more work/)]);
+    expect(told(derivation)).toEqual([
+      expect.stringMatching(/^the tags and metadata of port 183\/tcp, .* and \d+ more ask for more work/),
+    ]);
+    const written = derivation.services.flatMap(({ tags }) => tags).join('').length;
+    expect(written).toBeGreaterThan(1_400_000);
+    expect(written).toBeLessThan(1_600_000);
   });
 
   test('names and IDs of 255 bytes', () => {

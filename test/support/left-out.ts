@@ -8,7 +8,9 @@ const NEEDS: readonly (readonly [support: RegExp, is: boolean, lack: string])[] 
   [/\/(consul|registry-places)\.ts'/, has('consul'), 'consul'],
   [/\/(etcd|registry-places)\.ts'/, has('etcd'), 'etcd'],
   [/\/(zookeeper|registry-places)\.ts'/, existsSync('/usr/share/java/zookeeper.jar'), 'ZooKeeper'],
-  [/\/dig\.ts'/, has('dig'), 'dig'],
+  [/\/(bind|registry-places)\.ts'/, has('named'), 'BIND'],
+  [/\/knot\.ts'/, has('knotd'), 'Knot'],
+  [/\/(dig|dns-server)\.ts'/, has('dig'), 'dig'],
   [/playwright-core'/, has('chromium'), 'Chromium'],
 ];
 

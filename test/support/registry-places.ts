@@ -1,6 +1,8 @@
+import { BindServer } from './bind.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { ConsulServer } from './consul.ts';
 import { EtcdServer } from './etcd.ts';
+import { rfc2136Place, zoneOf } from './rfc2136-place.ts';
 import { ZooKeeperServer } from './zookeeper.ts';
 import { ZooKeeperClient } from './zookeeper-client.ts';
 
@@ -39,6 +41,8 @@ export interface RegistryPlace {
   readonly name: string;
   /** A short `--ttl` that the server takes, in seconds. */
   readonly ttl: number;
+  /** Whether what is not refreshed for that long goes. */
+  readonly expires: boolean;
   readonly env: Readonly<Record<string, string>>;
   uri(place: string): string;
   /** What `lines` shows of a service that registrator wrote. */
@@ -52,6 +56,9 @@ export interface RegistryPlace {
   /** Writes as gliderlabs/registrator does. */
   write(place: string, seen: Seen): Promise<Written>;
 }
+
+/** Each is a zone of its own at the DNS server, which has to know its zones from the start. */
+const PLACES = ['commands', ...Array.from({ length: 20 }, (_, n) => `place${n + 1}`)];
 
 interface Store {
   pairs(root: string): Promise<Pair[]>;
@@ -77,6 +84,7 @@ export class RegistryServers implements AsyncDisposable {
   readonly etcd = new EtcdServer();
   readonly etcdWithAuth = new EtcdServer({ authTokenTtl: 2 });
   readonly zookeeper = new ZooKeeperServer();
+  readonly bind = new BindServer(PLACES.map(zoneOf));
   readonly password = 'pa55-w0rd/of@app';
   #etcdWithTls: EtcdServer | undefined;
   #certificates: Certificates | undefined;
@@ -110,7 +118,7 @@ export class RegistryServers implements AsyncDisposable {
   }
 
   #all() {
-    const servers = [this.consul, this.etcd, this.etcdWithAuth, this.zookeeper];
+    const servers = [this.consul, this.etcd, this.etcdWithAuth, this.zookeeper, this.bind];
     return this.#etcdWithTls === undefined ? servers : [...servers, this.#etcdWithTls];
   }
 
@@ -151,6 +159,7 @@ export class RegistryServers implements AsyncDisposable {
       placeOf('skydns2', 5, (place) => `skydns2://${etcd.address}/${place}.example`, legacyKeys(etcd), skydns),
       placeOf('coredns', 5, (place) => `coredns://${etcd.address}/${place}.example`, v3, skydns),
       placeOf('zookeeper', 5, (place) => `zookeeper://${zoo.address}/${folder(place)}`, zooKeeperNodes(zoo), znodes),
+      rfc2136Place(this.bind),
     ];
   }
 }
@@ -171,6 +180,7 @@ function placeOf(
   return {
     name,
     ttl,
+    expires: true,
     env,
     uri,
     line: (seen) => text({ ...seen, id: layout.shown(seen.id) }),

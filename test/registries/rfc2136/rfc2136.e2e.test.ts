@@ -263,6 +263,29 @@ describe.each([
     await running.reconciler.settled();
   }, 120_000);
 
+  it('the next server is taken over to when the present one goes, and filled', async () => {
+    await using first = await new Server().start();
+    const registry = await registryOf(server, A, { servers: `${first.address},${server.address}` });
+    const services = [service('one', 80), service('two', 81)];
+    await using _running = reconcile(registry, services);
+    await eventuallyPasses(async () => expect(await plain(first)).toContain('two.web A 10.1.2.3'));
+    expect(await server.records()).toEqual([]);
+    await first.kill9();
+    await eventuallyPasses(
+      async () =>
+        expect(await plain(server)).toEqual([
+          '_10-1-2-3.web PTR one.web',
+          '_10-1-2-3.web PTR two.web',
+          '_web._tcp SRV 1 1 80 one.web',
+          '_web._tcp SRV 1 1 81 two.web',
+          'one.web A 10.1.2.3',
+          'two.web A 10.1.2.3',
+          'web A 10.1.2.3',
+        ]),
+      { deadlineMs: 40_000 },
+    );
+  });
+
   it('another server is taken while the first is away', async () => {
     const registry = await connected(server, A, { servers: `127.0.0.1:${await freePort()},${server.address}` });
     await registry.register([service('one', 80)], signal);
