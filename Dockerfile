@@ -39,4 +39,5 @@ COPY --from=build /app /app
 #   docker run --user nobody --group-add "$(stat -c %g /var/run/docker.sock)" …
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["node", "/app/docker/healthcheck.js"]
-ENTRYPOINT ["node", "/app/docker/start.js"]
+# V8 keeps up to three times this size, in MiB, for what was only just made: its usual 16 are no quicker here.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/docker/start.js"]

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Logger, pino } from 'pino';
 
@@ -29,11 +30,14 @@ export interface Problem extends Note {
 }
 
 interface Subject {
+  /** A few bytes of each one's hash: they are sentences, and there may be a thousand of them. */
   readonly causes: Set<string>;
   lines: number;
   more: number;
   /** Whether one of those left out was a warning or worse. */
   warned: boolean;
+  /** Nothing of it is to be remembered once what was left out is counted. */
+  gone: boolean;
   /** Of the first line: whose it is, for people. */
   readonly container: unknown;
 }
@@ -58,8 +62,9 @@ export class Problems {
   tell({ about, cause, level, fields, message }: Problem, log: Logger = this.#log): void {
     if (!log.isLevelEnabled(level)) return;
     const subject = this.#subject(about, fields.container);
-    if (subject.causes.has(cause)) return;
-    if (subject.causes.size < REMEMBERED) subject.causes.add(cause);
+    const known = hash('sha1', cause, 'base64').slice(0, 10);
+    if (subject.causes.has(known)) return;
+    if (subject.causes.size < REMEMBERED) subject.causes.add(known);
     if (subject.lines >= LINES) {
       subject.more += 1;
       subject.warned ||= level === 'warn';
@@ -85,13 +90,18 @@ export class Problems {
 
   /** The container is gone: one of that ID would be told of anew. */
   forget(about: string): void {
-    if (this.#subjects.get(about)?.more === 0) this.#subjects.delete(about);
+    const subject = this.#subjects.get(about);
+    if (subject?.more === 0) this.#subjects.delete(about);
+    else if (subject !== undefined) subject.gone = true;
   }
 
   #subject(about: string, container: unknown): Subject {
     const known = this.#subjects.get(about);
-    if (known !== undefined) return known;
-    const subject: Subject = { causes: new Set(), lines: 0, more: 0, warned: false, container };
+    if (known !== undefined) {
+      known.gone = false;
+      return known;
+    }
+    const subject: Subject = { causes: new Set(), lines: 0, more: 0, warned: false, gone: false, container };
     this.#subjects.set(about, subject);
     return subject;
   }
@@ -133,6 +143,7 @@ export class Problems {
     const others = all.slice(LINES).reduce((sum, { more }) => sum + more, 0) + this.#leftOut;
     if (others > 0) this.#log.warn({ lines: others }, `and ${others} more lines about containers, which were left out`);
     for (const subject of all) Object.assign(subject, { more: 0, warned: false });
+    for (const [about, { gone }] of this.#subjects) if (gone) this.#subjects.delete(about);
     this.#leftOut = 0;
   }
 }

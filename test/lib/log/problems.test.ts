@@ -35,6 +35,19 @@ test('a container gets ten lines and a count of the others, and no other is left
   expect(lines.at(-1)).toMatchObject({ container: 'many', msg: 'and 59990 more about this container' });
 });
 
+test('of a container that is gone nothing is remembered once what was left out is counted', () => {
+  for (let index = 0; index < 20; index += 1) warn('a', `label ${index}`);
+  problemsOf(log).forget('a');
+  vi.advanceTimersByTime(1_000);
+  expect(lines.map(({ msg }) => msg)).toEqual([
+    ...Array.from({ length: 10 }, (_, index) => `label ${index}`),
+    'and 10 more about this container',
+  ]);
+  warn('a', 'label 0');
+  expect(lines.at(-1)).toMatchObject({ container: 'a', msg: 'label 0' });
+  expect(lines).toHaveLength(12);
+});
+
 test('the process gets 300 lines a minute, and the number of the others', () => {
   for (let index = 0; index < 1_000; index += 1) warn(`c${index}`, 'no address');
   vi.advanceTimersByTime(1_000);
