@@ -123,8 +123,8 @@ test(`${RUNS} hostile containers, one after the other: what 50 ordinary ones mea
   expect(longestLog).toBeLessThan(100_000);
   expect(registrator.stdout).not.toMatch(/"level":"(error|fatal)"/);
   // With wide margins: the machine may be busy with other things.
-  expect(quantile(beside, 0.5)).toBeLessThan(2 * p99(without) + 5_000);
-  expect(quantile(lag, 0.5)).toBeLessThan(2_000);
+  expect(quantile(beside, 0.5)).toBeLessThan(2 * p99(without) + 500);
+  expect(quantile(lag, 0.5)).toBeLessThan(100);
 }, 3_000_000);
 
 const quantile = (values: readonly number[], part: number) =>
