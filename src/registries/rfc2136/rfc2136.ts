@@ -76,6 +76,8 @@ class Rfc2136 implements Registry {
   #findings: Findings;
   #nameServers: ReadonlySet<string> = new Set();
   #serial: number | undefined;
+  /** Whether we have written since it was read. */
+  #hasWritten = false;
   readonly #turns = new Turns(UPDATES_AT_ONCE);
   /** What follows from a service, which is asked for several times a change and costs some hashes. */
   readonly #made = new WeakMap<Service, Derived>();
@@ -96,7 +98,7 @@ class Rfc2136 implements Registry {
     const from = this.#servers.indexOf(this.#server);
     for (const server of [...this.#servers.slice(from), ...this.#servers.slice(0, from)]) {
       try {
-        this.#serial = serialOf(await this.#ask(server, question(this.#target.zone, 'SOA'), 'question', signal));
+        this.#noteSerial(serialOf(await this.#ask(server, question(this.#target.zone, 'SOA'), 'question', signal)));
         // Without a condition and a change it changes nothing, and shows whether we may.
         await this.#ask(server, updateMessage(this.#target.zone, [], []), 'update', signal);
         this.#server = server;
@@ -149,7 +151,7 @@ class Rfc2136 implements Registry {
   async registered(signal: AbortSignal): Promise<readonly Entry[]> {
     const answers = await this.#explained('transfer', this.#server.transfer(this.#target.zone, signal));
     const zone = readZone(answers, this.#layout);
-    this.#serial = zone.serial;
+    this.#noteSerial(zone.serial);
     this.#nameServers = zone.nameServers;
     this.#findings = new Findings(this.#owner);
     const own = [...zone.instances.values()].filter((instance) =>
@@ -169,8 +171,11 @@ class Rfc2136 implements Registry {
       try {
         await sleep(WATCH_MS * (0.5 + Math.random()), undefined, { signal });
         const serial = serialOf(await this.#ask(this.#server, question(this.#target.zone, 'SOA'), 'question', signal));
-        if (this.#serial !== undefined && isBefore(serial, this.#serial)) return 'the zone went back to an older state';
-        this.#serial = serial;
+        // Each change makes a new one (RFC 2136, section 3.6).
+        const isUnmoved = this.#hasWritten && serial === this.#serial;
+        if (this.#serial !== undefined && (isUnmoved || isBefore(serial, this.#serial)))
+          return 'the zone went back to an older state';
+        this.#noteSerial(serial);
       } catch (error) {
         signal.throwIfAborted();
         return asError(error).message;
@@ -223,7 +228,7 @@ class Rfc2136 implements Registry {
       if (error instanceof DnsRefusal && !OF_ALL.has(error.code)) return false;
       throw this.#explain('update', error);
     }
-    this.#own.note(changes);
+    this.#note(changes);
     return true;
   }
 
@@ -251,7 +256,7 @@ class Rfc2136 implements Registry {
       }
       try {
         await this.#server.ask(message, signal);
-        return this.#own.note([current]);
+        return this.#note([current]);
       } catch (error) {
         if (!(error instanceof DnsRefusal) || OF_ALL.has(error.code)) throw this.#explain('update', error);
         if (!CONDITIONS.has(error.code)) throw this.#refused(error);
@@ -260,6 +265,17 @@ class Rfc2136 implements Registry {
     }
     if (code === 'YXRRSET') throw new RefusedError(aliasOf(current.after));
     throw new Error(`the DNS server says ${code} again and again: ${current.key} changes under our hands`);
+  }
+
+  /** These changes were carried out. */
+  #note(changes: readonly Change[]): void {
+    this.#hasWritten = true;
+    this.#own.note(changes);
+  }
+
+  #noteSerial(serial: number | undefined): void {
+    this.#serial = serial;
+    this.#hasWritten = false;
   }
 
   #message(
