@@ -48,6 +48,17 @@ const inChunks = (response: ServerResponse, chunks: readonly Buffer[]) => {
 };
 
 describe('an HTTP client', () => {
+  it.each(['normalize', 'get', 'toJSON', 'constructor', '__proto__', 'set-cookie', 'hasOwnProperty'])(
+    'gets its answer and the others of its headers beside one that is called %s',
+    async (name) => {
+      answer = (_, response) => {
+        response.socket?.end(`HTTP/1.1 200 OK\r\n${name}: x\r\nLocation: /there\r\nContent-Length: 2\r\n\r\n{}`);
+      };
+      const { status, data, headers } = await client().get('/', { signal });
+      expect([status, data, headers.location]).toEqual([200, {}, '/there']);
+    },
+  );
+
   it('sends method, parameters, headers and body, and reads JSON however it comes in pieces', async () => {
     const seen: unknown[] = [];
     answer = async (request, response) => {
