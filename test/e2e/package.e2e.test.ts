@@ -9,6 +9,7 @@ import { version } from '../../src/cli/version.ts';
 import { DockerEngine } from '../support/engine.ts';
 import { eventuallyPasses } from '../support/eventually.ts';
 import { importGoldenImages } from '../support/images.ts';
+import { isInOwnNetwork, outsideProxy } from '../support/own-network.ts';
 import { freePort } from '../support/ports.ts';
 import { Registrator } from '../support/registrator.ts';
 
@@ -45,7 +46,11 @@ beforeAll(async () => {
   writeFileSync(join(project, 'package.json'), '{"type":"module"}');
   // With the person's own settings, since it asks the registry for what the package depends on.
   const install = ['install', '--ignore-scripts', '--prefer-offline', join(source, packed.filename)];
-  await promisify(execFile)('npm', install, { cwd: project });
+  const proxied = new AbortController();
+  const proxy = isInOwnNetwork ? { HTTPS_PROXY: await outsideProxy(proxied.signal) } : {};
+  await promisify(execFile)('npm', install, { cwd: project, env: { ...process.env, ...proxy } }).finally(() =>
+    proxied.abort(),
+  );
 }, 120_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
