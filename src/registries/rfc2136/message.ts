@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { type Answer, type DecodedPacket, decode, encode, type RecordType } from 'dns-packet';
+import { LRUCache } from 'lru-cache';
 import { HEADER } from './wire.ts';
 
 /** Updates (RFC 2136) and questions, as bytes; their answers, read. Pure but for the messages' IDs. */
@@ -28,8 +29,16 @@ const TYPES = { CNAME: 5, TXT: 16, PTR: 12, ANY: 255 } as const;
 
 /** Condition: of all records with this name and type there is this one (and those of other such lines), and no other. */
 export const holds = (record: ZoneRecord): Line => line(record, CLASS_IN, 0);
+/** The same is asked of a service's names for each of its instances. */
+const lacking = new LRUCache<string, Line>({ max: 1_000 });
+
 /** Condition: there is no record with this name and type. */
-export const lacks = (name: string, type: 'CNAME' | 'TXT' | 'PTR'): Line => empty(name, TYPES[type]);
+export function lacks(name: string, type: 'CNAME' | 'TXT' | 'PTR'): Line {
+  const key = `${type} ${name}`;
+  const made = lacking.get(key) ?? empty(name, TYPES[type]);
+  lacking.set(key, made);
+  return made;
+}
 /** Condition: there is no record with this name at all. */
 export const isUnused = (name: string): Line => empty(name, TYPES.ANY);
 /** Change: the record is there; others of its name stay. @param ttl seconds */
