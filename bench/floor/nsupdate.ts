@@ -7,8 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { ContainerSnapshot } from '../../src/docker/index.ts';
 import { allOf, markOf, recordsOf } from '../../src/registries/rfc2136/layout.ts';
-import { textOf } from '../../src/registries/rfc2136/message.ts';
-import { KEY } from '../../test/support/dns-server.ts';
+import { KEY, nsupdateWords } from '../../test/support/dns-server.ts';
 import { service } from '../../test/support/service.ts';
 import { LeanClient } from './http.ts';
 import { type LeanService, services } from './service.ts';
@@ -62,9 +61,6 @@ function lines(lean: LeanService): string[] {
   const names = [...records.own, ...records.shared.map(({ address }) => address)]
     .map(({ name }) => name)
     .filter((name) => name !== records.key);
-  const adds = allOf(records).map((record) => {
-    const [name, type, ...data] = textOf(record).split(' ');
-    return `update add ${name}. 10 ${type} ${type === 'TXT' ? `"${data.join(' ')}"` : data.join(' ')}`;
-  });
+  const adds = allOf(records).map((record) => `update add ${nsupdateWords(record)}`);
   return [`prereq nxdomain ${records.key}.`, ...names.map((name) => `prereq nxrrset ${name}. CNAME`), ...adds];
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { unlessAborted } from '../lib/unless-aborted.ts';
 import type { Health, HealthStatus, Service } from '../services/index.ts';
 import { type CheckState, checkId, checksOf, restate, worst } from './checks/state.ts';
 import { contentOf } from './content.ts';
@@ -249,12 +250,9 @@ export class Store {
     const look = () => {
       if (this.indexOf(topic) > after) done.resolve();
     };
-    const onAbort = () => done.resolve();
-    signal.addEventListener('abort', onAbort, { once: true });
     this.#waiting.add(look);
-    await done.promise;
+    await unlessAborted(done.promise, signal).catch(() => undefined);
     this.#waiting.delete(look);
-    signal.removeEventListener('abort', onAbort);
   }
 
   /** The same service with checks that may have changed. */

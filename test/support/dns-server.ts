@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { textOf, type ZoneRecord } from '../../src/registries/rfc2136/message.ts';
 import { freePort } from './ports.ts';
 import { type Command, Server } from './server.ts';
 
@@ -17,6 +18,12 @@ export const KEY = {
 
 /** What registrator is told of it. */
 export const KEY_ENV = { RFC2136_TSIG_KEYNAME: KEY.name, RFC2136_TSIG_SECRET: KEY.secret } as const;
+
+/** A record as nsupdate takes it, after `update add`. */
+export function nsupdateWords(record: ZoneRecord): string {
+  const [name, type, ...data] = textOf(record).split(' ');
+  return `${name}. 10 ${type} ${type === 'TXT' ? `"${data.join(' ')}"` : data.join(' ')}`;
+}
 
 /** A primary server of these zones, on loopback: they take updates and transfers from those with the key. */
 export abstract class DnsTestServer extends Server {

@@ -1,8 +1,7 @@
 import { allOf, recordsOf } from '../../src/registries/rfc2136/layout.ts';
 import { decodeMark } from '../../src/registries/rfc2136/mark.ts';
-import { textOf } from '../../src/registries/rfc2136/message.ts';
 import type { BindServer } from './bind.ts';
-import { KEY_ENV } from './dns-server.ts';
+import { KEY_ENV, nsupdateWords } from './dns-server.ts';
 import type { RegistryPlace, Seen } from './registry-places.ts';
 
 /** One zone of the server's each: `<place>.example`. */
@@ -67,8 +66,5 @@ function linesFor({ id, name, address, port }: Seen, zone: string): string[] {
     return [`${key} 10 A ${address}`, `_${name}._tcp.${zone}. 10 SRV 1 1 ${port} ${key}`];
   }
   const mark = { host, engine: 'E', id, name, address, port, protocol: 'tcp', weight: 1, tags: [] };
-  return allOf(recordsOf(mark, { zone, tags: false })).map((record) => {
-    const [at, type, ...data] = textOf(record).split(' ');
-    return `${at}. 10 ${type} ${type === 'TXT' ? `"${data.join(' ')}"` : data.join(' ').replace(/[a-z]$/, '$&.')}`;
-  });
+  return allOf(recordsOf(mark, { zone, tags: false })).map(nsupdateWords);
 }

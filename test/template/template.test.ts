@@ -48,7 +48,6 @@ describe('fields', () => {
     ['{{ .Id }}', ID],
     ['{{ .Config.Labels.a }}', '1'],
     ['{{ .Config.Labels.none }}', '<no value>'],
-    ['{{ (index .NetworkSettings.Networks "back").IPAddress }}', '172.30.7.10'],
     ['{{ .Config.Labels.none.deeper }}', '<no value>'],
     ['{{ .NetworkSettings.Networks.back.IPAddress }}', '172.30.7.10'],
     ['{{ (index .NetworkSettings.Networks "back").IPAddress }}', '172.30.7.10'],

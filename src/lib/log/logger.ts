@@ -21,10 +21,8 @@ export async function createLogger(level: LogLevel, format: LogFormat): Promise<
     formatters: { level: (label: string) => ({ level: label }), log: cutFields },
     hooks: {
       logMethod(args, method) {
-        const [first, message, ...rest] = args;
-        // A message and what it is about, as nearly all lines have them.
-        if (rest.length === 0 && typeof message === 'string') method.call(this, first, cutSentence(message));
-        else method.apply(this, args.map((arg) => (typeof arg === 'string' ? cutSentence(arg) : arg)) as [string]);
+        const [first, ...rest] = args.map((arg) => (typeof arg === 'string' ? cutSentence(arg) : arg));
+        method.call(this, first as string, ...(rest as string[]));
       },
     },
   };

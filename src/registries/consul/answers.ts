@@ -16,10 +16,7 @@ export type AgentService = v.InferOutput<typeof AGENT_SERVICE>;
 export const AGENT_SERVICES = v.record(v.string(), AGENT_SERVICE);
 
 /** Of services by ID only what tells whose they are. */
-export const SERVICE_MARKS = v.record(
-  v.string(),
-  v.object({ ID: v.string(), Meta: v.nullish(v.record(v.string(), v.string())) }),
-);
+export const SERVICE_MARKS = v.record(v.string(), v.pick(AGENT_SERVICE, ['ID', 'Meta']));
 
 /** Checks of the agent, by ID: `/v1/agent/checks`. `Notes` has the reason of maintenance mode. */
 export const AGENT_CHECKS = v.record(

@@ -35,7 +35,9 @@ const lacking = new LRUCache<string, Line>({ max: 1_000 });
 /** Condition: there is no record with this name and type. */
 export function lacks(name: string, type: 'CNAME' | 'TXT' | 'PTR'): Line {
   const key = `${type} ${name}`;
-  const made = lacking.get(key) ?? empty(name, TYPES[type]);
+  const known = lacking.get(key);
+  if (known !== undefined) return known;
+  const made = empty(name, TYPES[type]);
   lacking.set(key, made);
   return made;
 }
